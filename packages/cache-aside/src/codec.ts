@@ -1,0 +1,74 @@
+import { CodecError } from './errors.ts';
+
+/**
+ * Text of a value, and back. JSON as JavaScript writes it, but never silently less: what JSON would
+ * drop or turn into something else is an error that says where it stands.
+ *
+ * Dates and other objects with `toJSON` are stored as what that answers; `undefined` properties are
+ * left out.
+ */
+export function encodeJson(value: unknown, key: string): string {
+  const offence = findOffence(value, '$', new Set());
+  if (offence !== undefined)
+    throw new CodecError(`the value of '${key}' cannot be stored as JSON: ${offence}`, { key });
+  return JSON.stringify(value);
+}
+
+/** Throws `SyntaxError` for what is no JSON; the caller treats it as absent. */
+export function decodeJson(text: string): unknown {
+  return JSON.parse(text);
+}
+
+/** Says what cannot be stored and at which path, or `undefined`. `within`: the way down, for cycles. */
+function findOffence(value: unknown, path: string, within: Set<object>): string | undefined {
+  switch (typeof value) {
+    case 'bigint':
+      return hasToJson(value) ? undefined : `a BigInt at ${path}`;
+    case 'function':
+    case 'symbol':
+      return `a ${typeof value} at ${path}`;
+    case 'number':
+      return Number.isFinite(value) ? undefined : `${value} at ${path}`;
+    case 'object':
+      return value === null ? undefined : findOffenceInObject(value, path, within);
+    default:
+      return undefined;
+  }
+}
+
+function findOffenceInObject(value: object, path: string, within: Set<object>): string | undefined {
+  if (within.has(value)) return `a cycle at ${path}`;
+  if (hasToJson(value)) return undefined;
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (HOLDS_NOTHING_FOR_JSON.test(kind)) return `a ${kind} at ${path}`;
+  within.add(value);
+  try {
+    if (Array.isArray(value)) {
+      for (let i = 0; i < value.length; i++) {
+        if (value[i] === undefined) return `undefined in an array at ${path}[${i}]`;
+        const offence = findOffence(value[i], `${path}[${i}]`, within);
+        if (offence !== undefined) return offence;
+      }
+      return undefined;
+    }
+    for (const [name, each] of Object.entries(value)) {
+      const offence = findOffence(each, `${path}${step(name)}`, within);
+      if (offence !== undefined) return offence;
+    }
+    return undefined;
+  } finally {
+    within.delete(value);
+  }
+}
+
+/** Their contents are no properties, so that JSON would make `{}` of them, or numbered properties. */
+const HOLDS_NOTHING_FOR_JSON =
+  /^(Map|Set|WeakMap|WeakSet|WeakRef|Promise|RegExp|Error|(Shared)?ArrayBuffer|DataView|\w+Array)$/;
+
+function hasToJson(value: unknown): boolean {
+  return typeof (value as { toJSON?: unknown }).toJSON === 'function';
+}
+
+function step(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
+}

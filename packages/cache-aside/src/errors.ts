@@ -1,0 +1,40 @@
+import { type ErrorDetails, RedcacheError } from '@redcache/core';
+
+/** A value that cannot be stored; says at which path the offender stands. */
+export class CodecError extends RedcacheError {
+  override readonly name = 'CodecError';
+
+  constructor(message: string, details?: ErrorDetails) {
+    super('REDCACHE_CODEC', message, details);
+  }
+}
+
+/** The loader did not settle within `timeout.hard`. */
+export class LoadTimeoutError extends RedcacheError {
+  override readonly name = 'LoadTimeoutError';
+
+  constructor(message: string, details?: ErrorDetails) {
+    super('REDCACHE_LOAD_TIMEOUT', message, details);
+  }
+}
+
+/** Some keys of one call failed, others did not. */
+export class BatchError extends RedcacheError {
+  override readonly name = 'BatchError';
+  /** In the order in which they were given. */
+  readonly succeeded: readonly string[];
+  readonly failed: readonly string[];
+  readonly #errors: ReadonlyMap<string, unknown>;
+
+  constructor(message: string, succeeded: readonly string[], errors: ReadonlyMap<string, unknown>) {
+    super('REDCACHE_BATCH', message, { cause: errors.values().next().value });
+    this.succeeded = succeeded;
+    this.failed = [...errors.keys()];
+    this.#errors = errors;
+  }
+
+  /** What went wrong with this key; `undefined` for one that succeeded. */
+  errorFor(key: string): unknown {
+    return this.#errors.get(key);
+  }
+}

@@ -1,0 +1,155 @@
+import type { Clock, Duration } from '@redcache/core';
+import { ConfigError, systemClock } from '@redcache/core';
+import type { SingleClient } from '@redcache/core/node-redis';
+import {
+  abortSignal,
+  duration,
+  having,
+  type OptionReader,
+  oneOf,
+  optional,
+  readOptions,
+  text,
+} from '@redcache/core/toolkit';
+import type { Freeze } from './freeze.ts';
+
+/** What a whole cache and a single call may both decide. */
+export interface PolicyOptions {
+  /** How long a value lives in Redis, and in every process at most; default '5m'. */
+  readonly ttl?: Duration;
+  /** The longest a copy lives in this process; default: as long as in Redis. */
+  readonly localTtl?: Duration;
+  /** How long the knowledge that a key is absent lives; default '10s'. */
+  readonly negativeTtl?: Duration;
+  /** Lease of a load, extended while its loader runs; default '10s'. */
+  readonly lease?: Duration;
+  /** What a read does while Redis is away: call the loader and store nothing (default), or throw. */
+  readonly onUnavailable?: 'load' | 'throw';
+}
+
+export interface TimeoutOptions {
+  /** The longest a call waits for an answer of Redis; default '250ms'. */
+  readonly redis?: Duration;
+  /** The longest a loader may run, and a caller waits for somebody else's; default '30s'. */
+  readonly hard?: Duration;
+}
+
+export interface CacheOptions extends PolicyOptions {
+  /** A node-redis client made with `clientSideCache: clientSideCache()`. */
+  readonly client: SingleClient;
+  /** Put before every key, with a colon; default none. */
+  readonly namespace?: string;
+  readonly timeout?: TimeoutOptions;
+  /** Values handed out are deeply frozen (default), private copies, or shared and mutable. */
+  readonly freeze?: Freeze;
+  /** For tests. */
+  readonly clock?: Clock;
+}
+
+export interface GetOptions extends PolicyOptions {
+  /** Ends this caller's wait; the load goes on as long as others wait for it. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SetOptions {
+  readonly ttl?: Duration;
+}
+
+/** Durations in milliseconds, defaults filled in. */
+export interface Policy {
+  readonly ttlMs: number;
+  readonly localTtlMs: number;
+  readonly negativeTtlMs: number;
+  readonly leaseMs: number;
+  readonly onUnavailable: 'load' | 'throw';
+}
+
+export interface Settings {
+  readonly client: SingleClient;
+  readonly prefix: string;
+  readonly redisMs: number;
+  readonly hardMs: number;
+  readonly freeze: Freeze;
+  readonly clock: Clock;
+  readonly policy: Policy;
+}
+
+const unavailable = oneOf('load', 'throw');
+
+const freeze: OptionReader<Freeze> = (value, name) => {
+  if (value !== true && value !== false && value !== 'clone')
+    throw new ConfigError(`${name} must be true, false or 'clone'`);
+  return value;
+};
+
+const timeout: OptionReader<{ redisMs: number; hardMs: number }> = (value, name) => {
+  const read = readOptions(name, value, {
+    redis: optional(duration, 250),
+    hard: optional(duration, 30_000),
+  });
+  return { redisMs: read.redis, hardMs: read.hard };
+};
+
+export function readCacheOptions(options: CacheOptions): Settings {
+  const read = readOptions('createCache', options, {
+    client: having<SingleClient>('sendCommand'),
+    ttl: optional(duration, 300_000),
+    localTtl: optional(duration, Number.POSITIVE_INFINITY),
+    negativeTtl: optional(duration, 10_000),
+    lease: optional(duration, 10_000),
+    onUnavailable: optional(unavailable, 'load'),
+    namespace: optional(text, ''),
+    timeout,
+    freeze: optional(freeze, true),
+    clock: optional(having<Clock>('nowMs', 'setTimer'), systemClock),
+  });
+  return {
+    client: read.client,
+    prefix: read.namespace === '' ? '' : `${read.namespace}:`,
+    ...read.timeout,
+    freeze: read.freeze,
+    clock: read.clock,
+    policy: {
+      ttlMs: read.ttl,
+      localTtlMs: read.localTtl,
+      negativeTtlMs: read.negativeTtl,
+      leaseMs: read.lease,
+      onUnavailable: read.onUnavailable,
+    },
+  };
+}
+
+/** The policy of one call: what it says itself, and the cache's for the rest. */
+export function readGetOptions(
+  where: string,
+  options: GetOptions | undefined,
+  policy: Policy,
+): { readonly policy: Policy; readonly signal: AbortSignal | undefined } {
+  if (options === undefined) return { policy, signal: undefined };
+  const read = readOptions(where, options, {
+    ttl: optional(duration, policy.ttlMs),
+    localTtl: optional(duration, policy.localTtlMs),
+    negativeTtl: optional(duration, policy.negativeTtlMs),
+    lease: optional(duration, policy.leaseMs),
+    onUnavailable: optional(unavailable, policy.onUnavailable),
+    signal: abortSignal,
+  });
+  return {
+    policy: {
+      ttlMs: read.ttl,
+      localTtlMs: read.localTtl,
+      negativeTtlMs: read.negativeTtl,
+      leaseMs: read.lease,
+      onUnavailable: read.onUnavailable,
+    },
+    signal: read.signal,
+  };
+}
+
+export function readSetOptions(
+  where: string,
+  options: SetOptions | undefined,
+  policy: Policy,
+): number {
+  return readOptions(where, options, { ttl: optional(duration, policy.ttlMs) }).ttl;
+}

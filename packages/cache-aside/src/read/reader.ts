@@ -1,0 +1,439 @@
+import { randomUUID } from 'node:crypto';
+import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
+import { SingleFlight } from '@redcache/core/toolkit';
+import { Lease } from '@redcache/locks/lease';
+import { publish } from '../channels.ts';
+import { placeholder } from '../envelope.ts';
+import type { Policy, Settings } from '../options.ts';
+import type { Keyspace, Seen } from '../redis/keyspace.ts';
+import type { Counters } from '../stats.ts';
+import type { ValueFormat } from '../value.ts';
+import { type LoadAll, type Loaded, runLoader } from './loader.ts';
+import { SharedRead } from './shared-read.ts';
+import { Wake } from './wake.ts';
+
+/** A waiter tries again this long after the lease it saw must have ended, in case no push comes. */
+const SLACK_MS = 10;
+
+/**
+ * What there is under a key. `loading`: under somebody else's lease; `wake` already listens.
+ * `changed`: it was so, but the push that it is over came with the answer.
+ */
+type Look =
+  | { readonly is: 'answer'; readonly value: unknown }
+  | { readonly is: 'loading'; readonly leftMs: number; readonly wake: Wake }
+  | { readonly is: 'changed' }
+  | { readonly is: 'nothing'; readonly unreadable: string }
+  | { readonly is: 'unavailable'; readonly error: unknown };
+
+/** The right to load a key; without a lease Redis is away, and nothing will be stored. */
+interface Claim {
+  readonly read: Reading;
+  readonly lease: { readonly life: Lease; readonly placeholder: string } | undefined;
+}
+
+/** One key on its way to a value. */
+export interface Reading {
+  /** As the user named it, and as it stands in Redis. */
+  readonly name: string;
+  readonly key: string;
+  readonly shared: SharedRead;
+  readonly load: LoadAll | undefined;
+  readonly policy: Policy;
+  readonly giveUpAtMs: number;
+}
+
+/**
+ * The read path behind a local miss, as a story: look into Redis; if somebody loads the key wait for
+ * the push and look again; if there is nothing take the lease, load, and store under it. All callers
+ * of a key share one story; an invalidation lets the next caller begin another (I1).
+ */
+export class Reader {
+  readonly #engine: TrackingCache;
+  readonly #keyspace: Keyspace;
+  readonly #format: ValueFormat;
+  readonly #counters: Counters;
+  readonly #clock: Clock;
+  readonly #hardMs: number;
+  readonly #driftRatio = 0.01;
+  readonly #loads = new SingleFlight((detach) => new SharedRead(detach));
+  readonly #looks = new SingleFlight((detach) => new SharedRead(detach));
+  readonly #active = new Set<SharedRead>();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(parts: {
+    readonly engine: TrackingCache;
+    readonly keyspace: Keyspace;
+    readonly format: ValueFormat;
+    readonly counters: Counters;
+    readonly settings: Settings;
+  }) {
+    this.#engine = parts.engine;
+    this.#keyspace = parts.keyspace;
+    this.#format = parts.format;
+    this.#counters = parts.counters;
+    this.#clock = parts.settings.clock;
+    this.#hardMs = parts.settings.hardMs;
+  }
+
+  /**
+   * Answers the values of these keys, all of which missed here, in their order.
+   *
+   * Sends for a value that is there: `GET` and `PTTL` (`MGET` and `PTTL`s for several keys). For one
+   * that is not: EVALSHA `acquire` and, after the loader, EVALSHA `fill`. Joining costs nothing.
+   */
+  async read(
+    wanted: readonly { readonly name: string; readonly key: string }[],
+    load: LoadAll | undefined,
+    policy: Policy,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown[]> {
+    signal?.throwIfAborted();
+    const flights = load === undefined ? this.#looks : this.#loads;
+    const led: Reading[] = [];
+    const giveUpAtMs = this.#clock.nowMs() + this.#hardMs;
+    const answers = wanted.map(({ name, key }) => {
+      const joined = flights.joinable(key);
+      if (joined !== undefined) this.#counters.coalesced += 1;
+      const shared = joined ?? flights.lead(key);
+      if (joined === undefined) led.push({ name, key, shared, load, policy, giveUpAtMs });
+      return shared.join(signal);
+    });
+    if (led.length > 0) this.#track(this.#lead(led));
+    return Promise.all(answers);
+  }
+
+  /** Ends every story under way with `reason`, and waits until Redis knows. */
+  async close(reason: unknown): Promise<void> {
+    for (const shared of [...this.#active]) shared.abort(reason);
+    while (this.#running.size > 0) await Promise.all([...this.#running]);
+  }
+
+  async #lead(led: readonly Reading[]): Promise<void> {
+    for (const { shared } of led) this.#active.add(shared);
+    try {
+      await this.#story(led);
+    } catch (error) {
+      for (const { shared } of led) if (!shared.landed) shared.fail(error);
+    } finally {
+      for (const { shared } of led) this.#active.delete(shared);
+    }
+  }
+
+  async #story(led: readonly Reading[]): Promise<void> {
+    const looks = await this.#look(led);
+    const claims: Claim[] = [];
+    const waits: Promise<void>[] = [];
+    const act = async (read: Reading, look: Look): Promise<void> => {
+      // Nobody waits any more; an answer that is here already has been kept.
+      if (read.shared.landed) return look.is === 'loading' ? look.wake.disarm() : undefined;
+      switch (look.is) {
+        case 'answer':
+          return read.shared.land(look.value);
+        case 'loading':
+          waits.push(this.#waitAndRetry(read, look));
+          return;
+        case 'changed':
+          waits.push(this.#again(read));
+          return;
+        case 'unavailable':
+          return this.#withoutRedis(read, look.error, claims);
+        case 'nothing': {
+          if (read.load === undefined) return read.shared.land(undefined);
+          const taken = await this.#take(read, look.unreadable);
+          if (taken.is === 'claim') claims.push(taken.claim);
+          // What was found unreadable has been replaced meanwhile by something else of the kind.
+          else if (taken.is === 'nothing') waits.push(this.#again(read));
+          else await act(read, taken);
+          return;
+        }
+      }
+    };
+    await Promise.all(led.map((read, i) => act(read, looks[i] as Look)));
+    if (claims.length > 0) await this.#load(claims);
+    await Promise.all(waits);
+  }
+
+  /** Reads the keys under guards; what is found is kept here if nothing happened meanwhile (I2). */
+  async #look(led: readonly Reading[]): Promise<Look[]> {
+    const guards = led.map((read) => this.#watch(read));
+    try {
+      const [only] = led;
+      const seen =
+        led.length === 1 && only !== undefined
+          ? [await this.#keyspace.read(only.key)]
+          : await this.#keyspace.readMany(led.map(({ key }) => key));
+      return led.map((read, i) => this.#accept(read, guards[i] as Guard, seen[i] as Seen));
+    } catch (error) {
+      for (const guard of guards) this.#engine.release(guard);
+      if (error instanceof UnavailableError) return led.map(() => ({ is: 'unavailable', error }));
+      throw error;
+    }
+  }
+
+  /** From now on the story is a new one: callers may join, until something happens to the key. */
+  #watch({ key, shared, load }: Reading): Guard {
+    (load === undefined ? this.#looks : this.#loads).reattach(key, shared);
+    return this.#engine.guard([key], () => shared.detach());
+  }
+
+  #accept(read: Reading, guard: Guard, seen: Seen): Look {
+    const { key, policy } = read;
+    const found = seen.text === null ? undefined : this.#format.decode(seen.text);
+    if (found?.is === 'value' || found?.is === 'absent') {
+      this.#counters.redisHits += 1;
+      const value = found.is === 'value' ? found.value : undefined;
+      if (seen.remaining === 'unknown') this.#engine.release(guard);
+      else
+        this.#engine.fill(guard, key, value, {
+          kind: found.is === 'value' ? 'present' : 'negative',
+          remaining: shorter(seen.remaining, policy.localTtlMs),
+          valueBytes: found.is === 'value' ? found.bytes : 0,
+        });
+      return { is: 'answer', value };
+    }
+    if (found?.is === 'loading' && !guard.disturbed) {
+      // Listening before the guard is closed: between the two nothing can be missed.
+      const wake = new Wake(this.#engine, key);
+      this.#engine.release(guard);
+      return { is: 'loading', leftMs: leaseLeftMs(seen, policy), wake };
+    }
+    this.#engine.release(guard);
+    if (found?.is === 'loading') return { is: 'changed' };
+    if (found === undefined) return { is: 'nothing', unreadable: '' };
+    publish('redcache:cache:unreadable', () => ({ key, reason: found.reason }));
+    return { is: 'nothing', unreadable: seen.text ?? '' };
+  }
+
+  async #waitAndRetry(read: Reading, { leftMs, wake }: Look & { is: 'loading' }): Promise<void> {
+    const { key, shared, giveUpAtMs } = read;
+    if (read.load === undefined) {
+      wake.disarm();
+      return shared.land(undefined);
+    }
+    this.#loads.reattach(key, shared);
+    this.#counters.waits += 1;
+    const patienceMs = giveUpAtMs - this.#clock.nowMs();
+    const cause = await wake.wait(this.#clock, Math.min(leftMs, patienceMs), shared.signal);
+    if (cause === 'aborted') return;
+    publish('redcache:cache:woken', () => ({ key, cause }));
+    if (cause === 'push') this.#counters.wokenByPush += 1;
+    if (cause === 'timer') this.#counters.wokenByTimer += 1;
+    return this.#again(read);
+  }
+
+  /** Begins anew, unless others have kept the caller from it for too long (I9). */
+  #again(read: Reading): Promise<void> {
+    if (this.#clock.nowMs() < read.giveUpAtMs) return this.#lead([read]);
+    return this.#load([{ read, lease: undefined }]);
+  }
+
+  #withoutRedis(read: Reading, error: unknown, claims: Claim[]): void {
+    this.#counters.unavailable += 1;
+    publish('redcache:cache:unavailable', () => ({ key: read.key, error }));
+    if (read.policy.onUnavailable === 'throw') read.shared.fail(error);
+    else if (read.load === undefined) read.shared.land(undefined);
+    else claims.push({ read, lease: undefined });
+  }
+
+  async #take(
+    read: Reading,
+    unreadable: string,
+  ): Promise<Look | { readonly is: 'claim'; readonly claim: Claim }> {
+    const { key, policy } = read;
+    const mark = placeholder(randomUUID());
+    const life = this.#leaseOf(read, mark);
+    const guard = this.#watch(read);
+    try {
+      life.acquiring();
+      const { leaseMs } = policy;
+      const acquired = await this.#keyspace.acquire({
+        key,
+        placeholder: mark,
+        leaseMs,
+        unreadable,
+      });
+      if (acquired.is === 'taken') {
+        life.abandon();
+        return this.#accept(read, guard, acquired.seen);
+      }
+    } catch (error) {
+      life.abandon();
+      this.#engine.release(guard);
+      if (error instanceof UnavailableError) return { is: 'unavailable', error };
+      throw error;
+    }
+    this.#engine.release(guard);
+    life.held();
+    return { is: 'claim', claim: { read, lease: { life, placeholder: mark } } };
+  }
+
+  #leaseOf({ key, name, shared, policy, giveUpAtMs }: Reading, mark: string): Lease {
+    return new Lease({
+      key,
+      label: name,
+      leaseMs: policy.leaseMs,
+      driftRatio: this.#driftRatio,
+      autoExtend: true,
+      extendUntilAtMs: giveUpAtMs,
+      clock: this.#clock,
+      engine: this.#engine,
+      port: this.#keyspace.port,
+      commands: {
+        extend: (leaseMs) => this.#keyspace.extend(key, mark, leaseMs),
+        release: () => this.#keyspace.release(key, mark),
+        verify: async () => {
+          const { text, remaining } = await this.#keyspace.read(key);
+          if (text === null || remaining === 'unknown') return { is: 'deleted' };
+          if (text !== mark) return { is: 'taken' };
+          const remainingMs = remaining === 'none' ? Number.POSITIVE_INFINITY : remaining;
+          return { is: 'ours', remainingMs };
+        },
+      },
+      onForeignPush: () => shared.detach(),
+    });
+  }
+
+  /** One call of the loader for all keys that were won; each is stored, or not, by itself. */
+  async #load(claims: readonly Claim[]): Promise<void> {
+    const [first] = claims as readonly [Claim, ...Claim[]];
+    const { load } = first.read;
+    if (load === undefined) return;
+    const guards = claims.map(({ read }) => this.#watchLoad(read));
+    try {
+      const loaded = await this.#run(load, claims);
+      await Promise.all(claims.map((claim) => this.#finish(claim, loaded)));
+    } catch (error) {
+      for (const { read, lease } of claims) {
+        if (lease !== undefined) this.#track(lease.life.release());
+        if (!read.shared.landed) read.shared.fail(error);
+      }
+    } finally {
+      for (const guard of guards) this.#engine.release(guard);
+    }
+  }
+
+  /**
+   * Callers may join until the key changes. Pushes are the lease's to judge, since some are our own;
+   * without a lease there are none of ours.
+   */
+  #watchLoad({ key, shared }: Reading): Guard {
+    this.#loads.reattach(key, shared);
+    return this.#engine.guard([key], (by) => {
+      if (by === 'severed') shared.detach();
+    });
+  }
+
+  async #run(load: LoadAll, claims: readonly Claim[]): Promise<Loaded> {
+    const names = claims.map(({ read }) => read.name);
+    this.#counters.loads += claims.length;
+    const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
+    const lost = claims.every(({ lease }) => lease !== undefined)
+      ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
+      : undefined;
+    try {
+      return await runLoader(load, names, {
+        hardMs: this.#hardMs,
+        clock: this.#clock,
+        abandoned: abandoned.signal,
+        lost: lost?.signal,
+      });
+    } catch (error) {
+      this.#counters.loadFailures += claims.length;
+      throw error;
+    } finally {
+      abandoned.stop();
+      lost?.stop();
+    }
+  }
+
+  async #finish({ read, lease }: Claim, loaded: Loaded): Promise<void> {
+    const { key, name, shared, policy } = read;
+    try {
+      const value = loaded.values.get(name);
+      const encoded = this.#format.encode(value, name, loaded.tookMs);
+      const longestMs = encoded.kind === 'present' ? policy.ttlMs : policy.negativeTtlMs;
+      const ttlMs = loaded.ttlMs ?? longestMs;
+      let stored = false;
+      if (lease !== undefined && !loaded.skipped) {
+        // The fill compares in Redis, so the lease has nothing more to say.
+        lease.life.end();
+        stored = await this.#fill(read, lease.placeholder, encoded, ttlMs);
+        if (!stored) this.#counters.lostLeases += 1;
+      } else if (lease !== undefined) this.#track(lease.life.release());
+      publish('redcache:cache:load', () => ({ key, ms: loaded.tookMs, stored }));
+      shared.land(encoded.value);
+    } catch (error) {
+      if (lease !== undefined) this.#track(lease.life.release());
+      shared.fail(error);
+    }
+  }
+
+  /** Stores what was loaded in Redis, if our lease still stands (I8), and keeps a copy here. */
+  async #fill(
+    { key, shared, policy }: Reading,
+    mark: string,
+    encoded: ReturnType<ValueFormat['encode']>,
+    ttlMs: number,
+  ): Promise<boolean> {
+    const guard = this.#engine.guard([key], () => shared.detach());
+    try {
+      const stored = await this.#keyspace.fill(key, mark, encoded.envelope, ttlMs);
+      if (stored)
+        this.#engine.fill(guard, key, encoded.value, {
+          kind: encoded.kind,
+          remaining: Math.min(ttlMs, policy.localTtlMs),
+          valueBytes: encoded.bytes,
+          by: 'own-write',
+        });
+      return stored;
+    } catch (error) {
+      // Stored or not, the value is good for its callers.
+      if (!(error instanceof UnavailableError)) throw error;
+      this.#counters.unavailable += 1;
+      publish('redcache:cache:unavailable', () => ({ key, error }));
+      return false;
+    } finally {
+      this.#engine.release(guard);
+    }
+  }
+
+  /** Nobody waits for it but `close()`; what it has to report goes to those whom it concerns. */
+  #track(work: Promise<unknown>): void {
+    const done = (): void => void this.#running.delete(settled);
+    const settled = work.then(done, done);
+    this.#running.add(settled);
+  }
+}
+
+function shorter(remaining: number | 'none', localTtlMs: number): number | 'none' {
+  if (remaining === 'none') return localTtlMs === Number.POSITIVE_INFINITY ? 'none' : localTtlMs;
+  return Math.min(remaining, localTtlMs);
+}
+
+/** How long to wait at most for a load that was seen. A lease without an end belongs to nobody. */
+function leaseLeftMs({ remaining }: Seen, { leaseMs }: Policy): number {
+  if (remaining === 'unknown') return 0;
+  return (remaining === 'none' ? leaseMs : remaining) + SLACK_MS;
+}
+
+/** Aborts when all of them have, with the reason of the last. */
+function allAborted(signals: readonly AbortSignal[]): { signal: AbortSignal; stop(): void } {
+  const controller = new AbortController();
+  let left = signals.length;
+  const stops = signals.map((signal) => {
+    const onAbort = (): void => {
+      left -= 1;
+      if (left === 0) controller.abort(signal.reason);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    return () => signal.removeEventListener('abort', onAbort);
+  });
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const stop of stops) stop();
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { defineScript, type Script } from '@redcache/core/toolkit';
+
+/**
+ * Takes the load of a key, unless there is a value or somebody else loads it.
+ *
+ * KEYS[1]  the data key
+ * ARGV[1]  our placeholder
+ * ARGV[2]  lease in milliseconds
+ * ARGV[3]  what stands there and was found unreadable, to be replaced; '' for nothing
+ *
+ * Returns {1}: ours now. Our own placeholder counts as ours, so that the script may be repeated.
+ * Returns {0, value, PTTL}: what is there instead.
+ * A placeholder without an expiry belongs to nobody who is alive, and is replaced.
+ *
+ * The first GET answers what is there. The last one tracks the key again after our own SET, so that
+ * this connection hears when the lease is lost; our SET is followed by exactly one push.
+ */
+export const acquire: Script = defineScript({
+  keys: 1,
+  lua: `
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] and held ~= ARGV[3] then
+  local left = redis.call('PTTL', KEYS[1])
+  if left ~= -1 or string.sub(held, 1, 6) ~= 'rc1 l ' then
+    return {0, held, left}
+  end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('GET', KEYS[1])
+return {1}
+`,
+});

@@ -1,0 +1,44 @@
+/** Counters of one cache since it was made. The engine's own are in `trackingOf(client).stats()`. */
+export interface CacheAsideStats {
+  /** Values served from this process. */
+  readonly localHits: number;
+  /** "Known to be absent", served from this process. */
+  readonly negativeHits: number;
+  /** Values and absences read from Redis. */
+  readonly redisHits: number;
+  /** Loader calls; one `loadMany` call counts once for each key it was given. */
+  readonly loads: number;
+  readonly loadFailures: number;
+  /** Loads whose value was returned but not stored, because the key changed meanwhile. */
+  readonly lostLeases: number;
+  /** Callers who joined a read or load that was already under way here. */
+  readonly coalesced: number;
+  /** Waits for the load of another process, and what ended them. */
+  readonly waits: number;
+  readonly wokenByPush: number;
+  readonly wokenByTimer: number;
+  readonly writes: number;
+  readonly deletes: number;
+  /** Calls for which Redis could not be used. */
+  readonly unavailable: number;
+  /** Deletes and writes that went unanswered, and how many of their keys still are out of use. */
+  readonly unknownOutcomes: number;
+  readonly uncertainKeys: number;
+}
+
+export class Counters {
+  localHits = 0;
+  negativeHits = 0;
+  redisHits = 0;
+  loads = 0;
+  loadFailures = 0;
+  lostLeases = 0;
+  coalesced = 0;
+  waits = 0;
+  wokenByPush = 0;
+  wokenByTimer = 0;
+  writes = 0;
+  deletes = 0;
+  unavailable = 0;
+  unknownOutcomes = 0;
+}

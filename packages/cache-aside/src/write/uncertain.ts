@@ -1,0 +1,88 @@
+import type { CommandPort, Fence } from '@redcache/core';
+import { publish } from '../channels.ts';
+import { chunks } from '../redis/keyspace.ts';
+
+/** More keys than this are not remembered (I12). */
+const MAX_KEYS = 10_000;
+
+/**
+ * Keys whose delete or write went unanswered: nobody knows what Redis holds (I13). Each stays fenced,
+ * so that nothing of it is kept in this process, until Redis has confirmed a delete of it: the
+ * unanswered command itself when the server was only slow, or another one, sent first thing when a
+ * connection is up again, before anything else can read the key on it.
+ */
+export class UncertainKeys {
+  readonly #port: CommandPort;
+  readonly #fences = new Map<string, Set<Fence>>();
+  readonly #stop: () => void;
+  #isUp = false;
+
+  constructor(port: CommandPort) {
+    this.#port = port;
+    this.#stop = port.onConnection((connection) => {
+      this.#isUp = connection === 'up';
+      if (this.#isUp) this.#deleteAgain();
+    });
+  }
+
+  get size(): number {
+    return this.#fences.size;
+  }
+
+  /**
+   * `fences`: one for each key. `reply`: the unanswered command, if it was sent at all; its late
+   * answer settles the matter.
+   */
+  add(fences: ReadonlyMap<string, Fence>, reply: Promise<unknown> | undefined): void {
+    for (const [key, fence] of fences) {
+      const others = this.#fences.get(key);
+      if (others === undefined) this.#fences.set(key, new Set([fence]));
+      else others.add(fence);
+      publish('redcache:cache:uncertain', () => ({ key }));
+      if (this.#fences.size > MAX_KEYS) this.#dropOldest();
+    }
+    const failed = (): void => {
+      if (this.#isUp) this.#deleteAgain();
+    };
+    const answered = (): void => {
+      for (const [key, fence] of fences) this.#settle(key, [fence]);
+    };
+    if (reply === undefined) failed();
+    else reply.then(answered, failed);
+  }
+
+  close(): void {
+    this.#stop();
+    for (const key of [...this.#fences.keys()]) this.#settle(key, this.#fences.get(key) ?? []);
+  }
+
+  #deleteAgain(): void {
+    for (const keys of chunks([...this.#fences.keys()])) {
+      // Those of a write that goes unanswered while this delete is under way are not settled by it.
+      const known = keys.map((key) => [key, [...(this.#fences.get(key) ?? [])]] as const);
+      this.#port.send(['DEL', ...keys]).then(
+        () => {
+          for (const [key, fences] of known) this.#settle(key, fences);
+        },
+        // The connection was lost again, or Redis refused: the next connection tries again.
+        () => {},
+      );
+    }
+  }
+
+  #settle(key: string, settled: Iterable<Fence>): void {
+    const fences = this.#fences.get(key);
+    for (const fence of [...settled]) {
+      fence.settle();
+      fences?.delete(fence);
+    }
+    if (fences?.size === 0) this.#fences.delete(key);
+  }
+
+  #dropOldest(): void {
+    const [key] = this.#fences.keys();
+    if (key === undefined) return;
+    this.#settle(key, this.#fences.get(key) ?? []);
+    publish('redcache:cache:uncertain-dropped', () => ({ key }));
+  }
+}

@@ -1,0 +1,9 @@
+export { portOf, type SingleClient } from './port.ts';
+export {
+  ClientSideCache,
+  type ClientSideCacheOptions,
+  clientSideCache,
+  type TrackedClient,
+  trackingOf,
+} from './provider.ts';
+export { type OwnTracked, openTracked, type Tracked, trackedOf } from './tracked.ts';

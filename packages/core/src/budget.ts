@@ -1,0 +1,80 @@
+import type { Clock, Timer } from './clock.ts';
+
+/** What {@link Budget.bound} answers when time ran out first. */
+export const TIMED_OUT: unique symbol = Symbol('timed out');
+
+interface Waiting {
+  readonly deadlineAtMs: number;
+  end(): void;
+}
+
+/**
+ * Bounds how long callers wait for commands already on the wire, which node-redis never does for a
+ * connection that hangs. All waits of a budget are equally long, so they end in the order in which
+ * they began: one timer serves them all, instead of one for each command.
+ */
+export class Budget {
+  readonly budgetMs: number;
+  readonly #clock: Clock;
+  readonly #waiting = new Set<Waiting>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, budgetMs: number) {
+    this.#clock = clock;
+    this.budgetMs = budgetMs;
+  }
+
+  /**
+   * Settles as `promise` does, or with {@link TIMED_OUT} after the budget. The promise itself goes
+   * on; if it rejects later nobody is told.
+   */
+  bound<T>(promise: Promise<T>): Promise<T | typeof TIMED_OUT> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        deadlineAtMs: this.#clock.nowMs() + this.budgetMs,
+        end: () => resolve(TIMED_OUT),
+      };
+      this.#waiting.add(waiting);
+      this.#arm();
+      promise.then(
+        (value) => {
+          this.#leave(waiting);
+          resolve(value);
+        },
+        (error: unknown) => {
+          this.#leave(waiting);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #leave(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+    if (this.#waiting.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** The timer stays where it is when the first wait ends well: firing early costs less than moving it. */
+  #arm(): void {
+    if (this.#timer !== undefined) return;
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    const delayMs = Math.max(0, first.deadlineAtMs - this.#clock.nowMs());
+    this.#timer = this.#clock.setTimer(delayMs, () => {
+      this.#timer = undefined;
+      this.#expire();
+      this.#arm();
+    });
+  }
+
+  #expire(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const waiting of this.#waiting) {
+      if (waiting.deadlineAtMs > nowMs) return;
+      this.#waiting.delete(waiting);
+      waiting.end();
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { durationMs } from './duration.ts';
+import { ConfigError } from './errors.ts';
+
+/** Checks one option's value and answers it in the form the code uses; throws `ConfigError`. */
+export type OptionReader<T> = (value: unknown, name: string) => T;
+
+type Readers = Readonly<Record<string, OptionReader<unknown>>>;
+type Read<R extends Readers> = { readonly [K in keyof R]: ReturnType<R[K]> };
+
+/**
+ * Reads an options object: each option by its reader (which sees `undefined` for one left out),
+ * and an error for a name that nobody knows, since a misspelt option is a silently ignored one.
+ *
+ * Throws: {@link ConfigError}, naming `where` and the option.
+ */
+export function readOptions<R extends Readers>(where: string, given: unknown, readers: R): Read<R> {
+  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given)))
+    throw new ConfigError(`${where}: options must be an object`);
+  const values = (given ?? {}) as Record<string, unknown>;
+  for (const name of Object.keys(values))
+    if (!Object.hasOwn(readers, name))
+      throw new ConfigError(
+        `${where}: unknown option '${name}'; known are ${Object.keys(readers).join(', ')}`,
+      );
+  const read: Record<string, unknown> = {};
+  for (const [name, reader] of Object.entries(readers))
+    read[name] = reader(values[name], `${where}: ${name}`);
+  return read as Read<R>;
+}
+
+/** The reader for an option that may be left out and then has this value. */
+export function optional<T>(reader: OptionReader<T>, fallback: T): OptionReader<T> {
+  return (value, name) => (value === undefined ? fallback : reader(value, name));
+}
+
+export const duration: OptionReader<number> = durationMs;
+
+/** A whole number from 1 to `most`. */
+export function countTo(most: number): OptionReader<number> {
+  return (value, name) => {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > most)
+      throw new ConfigError(
+        `${name} must be a whole number from 1 to ${most}, not ${String(value)}`,
+      );
+    return value;
+  };
+}
+
+export const count: OptionReader<number> = countTo(Number.MAX_SAFE_INTEGER);
+
+export const flag: OptionReader<boolean> = (value, name) => {
+  if (typeof value !== 'boolean') throw new ConfigError(`${name} must be true or false`);
+  return value;
+};
+
+export const text: OptionReader<string> = (value, name) => {
+  if (typeof value !== 'string') throw new ConfigError(`${name} must be a string`);
+  return value;
+};
+
+/** A number from `from` (included) to `below` (excluded). */
+export function ratio(from: number, below: number): OptionReader<number> {
+  return (value, name) => {
+    if (typeof value !== 'number' || !(value >= from && value < below))
+      throw new ConfigError(`${name} must be a number from ${from} to below ${below}`);
+    return value;
+  };
+}
+
+export function oneOf<const T extends string>(...allowed: readonly T[]): OptionReader<T> {
+  return (value, name) => {
+    if (!allowed.includes(value as T))
+      throw new ConfigError(
+        `${name} must be one of ${allowed.map((each) => `'${each}'`).join(', ')}`,
+      );
+    return value as T;
+  };
+}
+
+/** An object the library does not look into, recognised by the methods it must have. */
+export function having<T extends object>(
+  ...methods: readonly (keyof T & string)[]
+): OptionReader<T> {
+  return (value, name) => {
+    const candidate = value as Record<string, unknown> | null;
+    if (typeof candidate !== 'object' || candidate === null)
+      throw new ConfigError(`${name} must be an object`);
+    for (const method of methods)
+      if (typeof candidate[method] !== 'function')
+        throw new ConfigError(`${name} must have a method ${method}()`);
+    return value as T;
+  };
+}
+
+/** The caller's signal, if any. */
+export const abortSignal: OptionReader<AbortSignal | undefined> = (value, name) => {
+  if (value !== undefined && !(value instanceof AbortSignal))
+    throw new ConfigError(`${name} must be an AbortSignal`);
+  return value;
+};
+
+/** Redis takes any bytes for a key; an empty one is nearly always a variable that was not set. */
+export function checkKey(key: unknown, where: string): asserts key is string {
+  if (typeof key !== 'string' || key === '')
+    throw new ConfigError(`${where}: the key must be a string that is not empty`);
+}

@@ -1,0 +1,23 @@
+import type { Invalidation } from './tracking/invalidation.ts';
+
+/** `up`: commands are sent at once. `down`: they would wait for a reconnect. `closed`: for good. */
+export type Connection = 'up' | 'down' | 'closed';
+
+export interface CommandPort {
+  /**
+   * Sends one command and resolves with its reply; strings are decoded as UTF-8. Commands leave in
+   * the order of the calls, on one connection. Rejects with the server's error, or the client's
+   * when the connection is lost before the reply.
+   */
+  send(args: readonly string[]): Promise<unknown>;
+  /** Calls the listener now with how the connection is, and again at every change. */
+  onConnection(listener: (connection: Connection) => void): () => void;
+}
+
+/**
+ * What a client must offer to have a cache attached: commands, and every push of the connection
+ * they travel on, in the order in which the server sent them.
+ */
+export interface TrackingPort extends CommandPort {
+  onPush(listener: (invalidation: Invalidation) => void): () => void;
+}

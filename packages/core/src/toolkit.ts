@@ -1,0 +1,25 @@
+/**
+ * What redcache's own packages are built with, beside the engine: scripts, time budgets, option
+ * readers. Public so that the packages built on this one need no private door; it may change in any
+ * minor release.
+ */
+export { assertNever } from './assert-never.ts';
+export { Budget, TIMED_OUT } from './budget.ts';
+export { callSafely, publisher } from './channels.ts';
+export { durationMs } from './duration.ts';
+export { Flight, SingleFlight } from './flight/single-flight.ts';
+export {
+  abortSignal,
+  checkKey,
+  count,
+  duration,
+  flag,
+  having,
+  type OptionReader,
+  oneOf,
+  optional,
+  ratio,
+  readOptions,
+  text,
+} from './options.ts';
+export { defineScript, isServerError, runScript, type Script } from './script.ts';

@@ -1,0 +1,158 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { describe, expect, test } from 'vitest';
+import { Guard, Guards, type OnBroken } from '../../src/store/guard.ts';
+
+const guardOf = (keys: readonly string[], onBroken?: OnBroken, severed = false): Guard =>
+  new Guard({ keys, openedAtMs: 5, severed, onBroken });
+
+function opened(keys: readonly string[], { guards = new Guards(), severed = false } = {}) {
+  const broken: string[] = [];
+  const guard = guardOf(keys, (by) => broken.push(by), severed);
+  guards.open(guard);
+  return { guards, guard, broken };
+}
+
+describe('I2: what breaks a guard', () => {
+  test('nothing at first, and it says when it was opened', () => {
+    const { guard, broken } = opened(['k']);
+    expect(guard).toMatchObject({ intact: true, pushes: 0, severed: false, openedAtMs: 5 });
+    expect(broken).toEqual([]);
+  });
+
+  test('a push of any of its keys, counted', () => {
+    const { guards, guard } = opened(['a', 'b']);
+    guards.push('b');
+    guards.push('a');
+    expect(guard).toMatchObject({ intact: false, pushes: 2, severed: false });
+  });
+
+  test('severing all, which is no push', () => {
+    const { guards, guard } = opened(['k']);
+    guards.severAll();
+    expect(guard).toMatchObject({ intact: false, pushes: 0, severed: true });
+  });
+
+  test('the beginning of a fence of one of its keys, and the end of one', () => {
+    const guards = new Guards();
+    const before = opened(['a', 'k'], { guards }).guard;
+    guards.fence('k');
+    expect(before.severed).toBe(true);
+    const during = opened(['k', 'b'], { guards }).guard;
+    guards.unfence('k');
+    expect(during.severed).toBe(true);
+  });
+
+  test('only what concerns its keys', () => {
+    const { guards, guard } = opened(['k']);
+    guards.push('other');
+    guards.sever('other');
+    guards.fence('other');
+    guards.unfence('other');
+    expect(guard.intact).toBe(true);
+  });
+
+  test('one that was severed from the start is never intact', () => {
+    expect(opened(['k'], { severed: true }).guard).toMatchObject({ intact: false, severed: true });
+  });
+});
+
+test('two fences of a key: it is free when both have ended', () => {
+  const guards = new Guards();
+  expect(guards.isFenced(['a', 'k'])).toBe(false);
+  guards.fence('k');
+  guards.fence('k');
+  guards.unfence('k');
+  expect(guards.isFenced(['a', 'k'])).toBe(true);
+  expect(guards.isFenced(['a'])).toBe(false);
+  guards.unfence('k');
+  expect(guards.isFenced(['a', 'k'])).toBe(false);
+  expect(guards.fencedKeys).toBe(0);
+});
+
+describe('onBroken', () => {
+  test('is told of the first push and of the first severing, whichever comes first', () => {
+    const pushed = opened(['k']);
+    pushed.guards.push('k');
+    pushed.guards.push('k');
+    pushed.guards.severAll();
+    pushed.guards.severAll();
+    expect(pushed.broken).toEqual(['push', 'severed']);
+    const severed = opened(['k']);
+    severed.guards.severAll();
+    severed.guards.push('k');
+    expect(severed.broken).toEqual(['severed', 'push']);
+  });
+
+  test('is not told that the guard was severed from the start, but of what happens later', () => {
+    const { guards, broken } = opened(['k'], { severed: true });
+    expect(broken).toEqual([]);
+    guards.severAll();
+    expect(broken).toEqual(['severed']);
+  });
+
+  test('that throws is reported, and every other guard breaks all the same', () => {
+    const guards = new Guards();
+    const error = new Error('mine');
+    const throwing = guardOf(['k'], () => {
+      throw error;
+    });
+    guards.open(throwing);
+    const { guard } = opened(['k'], { guards });
+    const messages: unknown[] = [];
+    const note = (message: unknown): void => void messages.push(message);
+    subscribe('redcache:callback-error', note);
+    guards.push('k');
+    guards.severAll();
+    unsubscribe('redcache:callback-error', note);
+    expect([throwing, guard]).toMatchObject([
+      { severed: true, pushes: 1 },
+      { severed: true, pushes: 1 },
+    ]);
+    expect(messages).toEqual([
+      { callback: 'onBroken', error },
+      { callback: 'onBroken', error },
+    ]);
+  });
+
+  test('may open a guard of the same key, which began after the push', () => {
+    const guards = new Guards();
+    const second = guardOf(['k']);
+    guards.open(guardOf(['k'], () => guards.open(second)));
+    guards.push('k');
+    expect(second.intact).toBe(true);
+    guards.push('k');
+    expect(second.intact).toBe(false);
+  });
+});
+
+describe('closing', () => {
+  test('answers true once, so that a guard admits one fill', () => {
+    const { guards, guard } = opened(['k']);
+    expect([guards.close(guard), guards.close(guard)]).toEqual([true, false]);
+  });
+
+  test('a closed guard hears nothing', () => {
+    const { guards, guard, broken } = opened(['k']);
+    guards.close(guard);
+    guards.push('k');
+    guards.severAll();
+    expect(broken).toEqual([]);
+    expect(guard.intact).toBe(true);
+  });
+
+  test('one that was never opened here is not closed', () => {
+    expect(new Guards().close(guardOf(['k']))).toBe(false);
+  });
+
+  test('I12: leaves nothing behind, also with a key named twice', () => {
+    const guards = new Guards();
+    const all = Array.from({ length: 50 }, (_, i) => guardOf([`${i % 7}`, 'k', 'k']));
+    for (const guard of all) guards.open(guard);
+    expect(guards.size).toBe(50);
+    for (const guard of all) expect(guards.close(guard)).toBe(true);
+    expect(guards.size).toBe(0);
+    const { guard } = opened(['k'], { guards });
+    guards.push('k');
+    expect(guard.pushes).toBe(1);
+  });
+});

@@ -1,0 +1,47 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+import { counts } from './test/support/counts.ts';
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const packages = ['core', 'locks', 'cache-aside'] as const;
+
+/** Packages of this workspace are taken from their source: no test waits for a build. */
+const conditions = ['redcache-source', 'module', 'node', 'development|production'];
+
+export default defineConfig({
+  ssr: { resolve: { conditions } },
+  test: {
+    reporters: ['default', counts],
+    coverage: {
+      provider: 'v8',
+      include: ['packages/*/src/**'],
+      reporter: ['text-summary', 'json-summary', 'lcovonly'],
+      thresholds: { lines: 80, branches: 70 },
+    },
+    projects: [
+      ...packages.map((name) => ({
+        extends: true as const,
+        test: { name, root: here(`packages/${name}`), include: ['test/**/*.test.ts'] },
+      })),
+      {
+        extends: true as const,
+        test: {
+          name: 'architecture',
+          root: here('test'),
+          include: ['architecture/**/*.test.ts'],
+        },
+      },
+      {
+        extends: true as const,
+        test: {
+          name: 'integration',
+          root: here('test'),
+          include: ['{integration,chaos,model,regressions}/**/*.test.ts'],
+          globalSetup: here('test/support/global-setup.ts'),
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});

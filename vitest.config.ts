@@ -25,6 +25,10 @@ export default defineConfig({
       })),
       {
         extends: true as const,
+        test: { name: 'bench', root: here('bench'), include: ['test/**/*.test.ts'] },
+      },
+      {
+        extends: true as const,
         test: {
           name: 'architecture',
           root: here('test'),

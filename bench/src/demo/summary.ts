@@ -1,0 +1,121 @@
+import { count, counted, percent, time } from './format.ts';
+import type { Latency } from './latency.ts';
+import type { Outage } from './outage.ts';
+import { paint } from './screen.ts';
+import type { Tally } from './tally.ts';
+import type { Writer } from './writer.ts';
+
+export interface Story {
+  readonly processes: number;
+  readonly countries: number;
+  readonly ranMs: number;
+  readonly boundMs: number;
+  /** What one query takes when the database has nothing else to do. */
+  readonly queryMs: number;
+  readonly tally: Tally;
+  readonly writer: Writer;
+  readonly outage: Outage | undefined;
+  readonly flaws: readonly string[];
+}
+
+/** What happened, for someone who sees this for the first time. */
+export function summaryOf(story: Story): string {
+  const { processes, countries, ranMs, flaws } = story;
+  return [
+    '',
+    paint(
+      'bold',
+      `In ${time(ranMs)}, with ${counted(processes, 'reader process', 'reader processes')} and a writer:`,
+    ),
+    ...reads(story.tally, ranMs),
+    ...database(story.tally, story.queryMs),
+    ...updates(story.writer, story.tally, countries),
+    ...correctness(story.tally, story.boundMs),
+    ...(story.outage === undefined ? [] : redis(story.outage)),
+    '',
+    ...(flaws.length === 0
+      ? [paint(['green', 'bold'], 'All as promised.')]
+      : [paint(['red', 'bold'], 'Not as promised:'), ...flaws.map((flaw) => `  ${flaw}`)]),
+  ].join('\n');
+}
+
+const row = (label: string, text: string): string => `  ${label.padEnd(14)}${text}`;
+const more = (text: string): string => row('', text);
+
+function reads({ reads, bySource }: Tally, ranMs: number): string[] {
+  const part = (name: string, latency: Latency): string =>
+    more(
+      `${count(latency.count).padStart(9)}  ${percent(latency.count, reads).padStart(6)}  ${name}, ` +
+        `p50 ${time(latency.percentileMs(50))}, p99 ${time(latency.percentileMs(99))}`,
+    );
+  return [
+    row('reads', `${count(reads)}, ${count((reads * 1e3) / ranMs)} a second`),
+    part("from the process's memory", bySource.local),
+    part('from Redis, or waited for the load of another', bySource.shared),
+    part('ran the loader', bySource.loaded),
+  ];
+}
+
+function database({ reads, loads }: Tally, queryMs: number): string[] {
+  const uncachedMs = reads * queryMs;
+  return [
+    row(
+      'SQL queries',
+      `${count(loads)} instead of ${count(reads)}: ${percent(reads - loads, reads)} saved`,
+    ),
+    more(
+      `at ${time(queryMs)} a query this database would need ${time(uncachedMs)} to answer all reads`,
+    ),
+  ];
+}
+
+function updates(writer: Writer, { counters }: Tally, countries: number): string[] {
+  const { confirmed, repeatedDeletes } = writer;
+  return [
+    row(
+      'updates',
+      `${count(confirmed)} among ${count(countries)} countries: the row in SQL, then its key in the cache`,
+    ),
+    more(`${counted(counters.pushes, 'invalidation')} received by the readers`),
+    ...(repeatedDeletes > 0
+      ? [
+          more(
+            `${counted(repeatedDeletes, 'delete')} repeated, since Redis had not answered in time`,
+          ),
+        ]
+      : []),
+  ];
+}
+
+function correctness(tally: Tally, boundMs: number): string[] {
+  const { lateCount, worstLatenessMs, staleCount, doubleLoadCount, loadsWithoutLease } = tally;
+  return [
+    row('stale reads', `${count(staleCount)} beyond the bound of ${time(boundMs)}`),
+    more(
+      lateCount === 0
+        ? "no read that began after an update's delete had resolved got the old row"
+        : `${counted(lateCount, 'read')} got the old row after the delete had resolved, ` +
+            `the latest ${time(worstLatenessMs)} after`,
+    ),
+    row('double loads', `${count(doubleLoadCount)} among ${counted(tally.loads, 'load')}`),
+    ...(loadsWithoutLease > 0
+      ? [more(`${counted(loadsWithoutLease, 'load')} without a lease, since Redis did not answer`)]
+      : []),
+    row('failed reads', count(tally.failureCount)),
+  ];
+}
+
+function redis({ awayMs, readsMeanwhile, loadedMeanwhile, cachingAgainAfterMs }: Outage): string[] {
+  if (awayMs === undefined) return [row('Redis', 'was not killed')];
+  return [
+    row('Redis', `killed, and started again ${time(awayMs)} later, empty`),
+    more(
+      `${counted(readsMeanwhile, 'read')} answered meanwhile, by ${counted(loadedMeanwhile, 'load')}`,
+    ),
+    more(
+      cachingAgainAfterMs === undefined
+        ? 'no read was answered from memory after that'
+        : `answered from memory again ${time(cachingAgainAfterMs)} after its new start`,
+    ),
+  ];
+}

@@ -1,0 +1,97 @@
+import {
+  type CommandPort,
+  ConfigError,
+  type Connection,
+  OutcomeUnknownError,
+  type TrackingCache,
+  UnavailableError,
+} from '@redcache/core';
+import { type Budget, TIMED_OUT } from '@redcache/core/toolkit';
+
+/** The way to Redis: one connection, and the engine that hears its pushes, if any do come. */
+export class Link {
+  readonly port: CommandPort;
+  readonly engine: TrackingCache;
+  readonly #budget: Budget;
+  readonly #stop: () => void;
+  #connection: Connection = 'down';
+
+  constructor(tracked: { port: CommandPort; engine: TrackingCache }, budget: Budget) {
+    this.port = tracked.port;
+    this.engine = tracked.engine;
+    this.#budget = budget;
+    this.#stop = this.port.onConnection((connection) => {
+      this.#connection = connection;
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#connection === 'up';
+  }
+
+  /** Whether whoever reads a key here is told when it changes. */
+  get tracks(): boolean {
+    return this.engine.state === 'tracking';
+  }
+
+  /**
+   * Sends, or does not: what node-redis keeps for after a reconnect would run long after its caller
+   * has gone.
+   *
+   * Throws: {@link UnavailableError} if nothing was sent or the server refused for the moment;
+   * {@link OutcomeUnknownError} if the connection was lost before the answer; `ConfigError` if the
+   * key holds another type; any other error of the server as it is.
+   */
+  async send<T>(key: string, command: (port: CommandPort) => Promise<T>): Promise<T> {
+    if (!this.isUp) throw new UnavailableError(`lock '${key}': Redis is not connected`, { key });
+    try {
+      return await command(this.port);
+    } catch (error) {
+      throw explained(key, error);
+    }
+  }
+
+  /** As {@link send}; throws {@link OutcomeUnknownError} as well when the time for an answer is over. */
+  async ask<T>(key: string, command: (port: CommandPort) => Promise<T>): Promise<T> {
+    const answer = await this.#budget.bound(this.send(key, command));
+    if (answer !== TIMED_OUT) return answer;
+    const message = `lock '${key}': Redis did not answer within ${this.#budget.budgetMs} ms`;
+    throw new OutcomeUnknownError(message, { key });
+  }
+
+  close(): void {
+    this.#stop();
+  }
+}
+
+/** What a server says that will soon answer otherwise: loading, failing over, busy. */
+const FOR_THE_MOMENT =
+  /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|UNKILLABLE)\b/;
+/** Errors of a server begin with a code in capitals, those of a client don't. */
+const BY_THE_SERVER = /^[A-Z][A-Z0-9]+\b/;
+
+/** The key holds a type that no lock is kept in. */
+export function isWrongType(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('WRONGTYPE');
+}
+
+function explained(key: string, cause: unknown): unknown {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (isWrongType(cause))
+    return new ConfigError(`lock '${key}': its key in Redis holds another type of value`, {
+      key,
+      cause,
+    });
+  if (FOR_THE_MOMENT.test(message))
+    return new UnavailableError(`lock '${key}': Redis refused for the moment`, { key, cause });
+  if (BY_THE_SERVER.test(message) && !isSocketError(cause)) return cause;
+  return new OutcomeUnknownError(`lock '${key}': the connection was lost before the answer`, {
+    key,
+    cause,
+  });
+}
+
+/** System errors have a `code`; some messages of theirs begin in capitals too. */
+function isSocketError(cause: unknown): boolean {
+  return typeof (cause as { code?: unknown } | null)?.code === 'string';
+}

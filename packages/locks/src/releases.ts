@@ -1,0 +1,97 @@
+import type { Clock, Timer } from '@redcache/core';
+import type { Budget } from '@redcache/core/toolkit';
+import type { Connections } from './connections.ts';
+import { release } from './scripts/release.ts';
+
+/** A lock that nobody uses any more but that may still stand in Redis. */
+export interface Leftover {
+  readonly key: string;
+  readonly lockKey: string;
+  readonly holder: string;
+  /** How long it may still stand once there is a try to give it back. */
+  readonly forMs: number;
+}
+
+/** Beyond as many at a time the others just end with their lease. */
+const MAX_LEFTOVERS = 1_000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
+
+/**
+ * Gives back, behind the scenes, what could not be given back in its time: the lock of a caller who
+ * had gone when the answer came, a release that was not answered. Tries until the lease has ended.
+ */
+export class Releases {
+  readonly #connections: Connections;
+  readonly #clock: Clock;
+  readonly #budget: Budget;
+  readonly #answers = new Set<Promise<unknown>>();
+  readonly #releasing = new Set<Promise<void>>();
+  readonly #pauses = new Map<Timer, () => void>();
+  #state: 'open' | 'closing' | 'closed' = 'open';
+
+  constructor(connections: Connections, clock: Clock, budget: Budget) {
+    this.#connections = connections;
+    this.#clock = clock;
+    this.#budget = budget;
+  }
+
+  now(leftover: Leftover): void {
+    if (this.#state === 'closed' || this.#releasing.size >= MAX_LEFTOVERS) return;
+    const releasing = this.#release(leftover).finally(() => this.#releasing.delete(releasing));
+    this.#releasing.add(releasing);
+  }
+
+  /** Waits for the answer that tells whether there is anything to give back: it may come late. */
+  after(mayStand: Promise<boolean>, leftover: Leftover): void {
+    if (this.#state === 'closed' || this.#answers.size >= MAX_LEFTOVERS) return;
+    const answer = mayStand
+      .then((stands) => {
+        if (stands) this.now(leftover);
+      })
+      .finally(() => this.#answers.delete(answer));
+    this.#answers.add(answer);
+  }
+
+  /**
+   * Waits once more for answers that are due, gives back what they leave over, and ends.
+   * Time: two budgets for unanswered commands at most.
+   */
+  async close(): Promise<void> {
+    this.#state = 'closing';
+    for (const [timer, resume] of this.#pauses) {
+      timer.cancel();
+      resume();
+    }
+    this.#pauses.clear();
+    if (this.#answers.size > 0) await this.#budget.bound(Promise.all(this.#answers));
+    this.#state = 'closed';
+    await Promise.all(this.#releasing);
+  }
+
+  async #release({ key, lockKey, holder, forMs }: Leftover): Promise<void> {
+    const untilAtMs = this.#clock.nowMs() + forMs;
+    let pauseMs = FIRST_PAUSE_MS;
+    while (this.#clock.nowMs() < untilAtMs) {
+      try {
+        await this.#connections.current.ask(key, (port) => release(port, lockKey, holder));
+        return;
+      } catch {
+        // Not sent, or nobody knows whether it ran: a repeat does no harm.
+      }
+      if (this.#state !== 'open') return;
+      await this.#pause(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(delayMs, () => {
+        this.#pauses.delete(timer);
+        resolve();
+      });
+      this.#pauses.set(timer, resolve);
+    });
+  }
+}

@@ -1,0 +1,45 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { ManualClock } from '@redcache/core/testing';
+import { onTestFinished } from 'vitest';
+import type { LockChannels } from '../../src/channels.ts';
+import type { ConnectionSource } from '../../src/connections.ts';
+import { Locks } from '../../src/locks.ts';
+import type { LocksSettings } from '../../src/options.ts';
+import { type ModelConnection, ModelServer } from './model-server.ts';
+
+export const SETTINGS = {
+  prefix: 'l:',
+  leaseMs: 3_000,
+  autoExtend: true,
+  driftRatio: 0.01,
+  retry: { delayMs: 50, jitter: 0, attempts: Infinity },
+  commandTimeoutMs: 100,
+} as const;
+
+export interface LockGround {
+  readonly clock: ManualClock;
+  readonly server: ModelServer;
+  readonly port: ModelConnection;
+  readonly locks: Locks;
+}
+
+/** Locks over a connection to the model that is tracked. */
+export async function openLocks(
+  settings: Partial<LocksSettings> = {},
+  server: ModelServer = new ModelServer(new ManualClock()),
+  source?: ConnectionSource,
+): Promise<LockGround> {
+  const { clock } = server;
+  const first = source?.first ?? (await server.connect());
+  const locks = new Locks({ ...SETTINGS, clock, ...settings }, { first, ...source });
+  return { clock, server, port: first.port as ModelConnection, locks };
+}
+
+/** What is said on a channel of the locks, until the test ends. */
+export function hear<N extends keyof LockChannels>(name: N): LockChannels[N][] {
+  const heard: LockChannels[N][] = [];
+  const listener = (message: unknown): void => void heard.push(message as LockChannels[N]);
+  subscribe(name, listener);
+  onTestFinished(() => void unsubscribe(name, listener));
+  return heard;
+}

@@ -1,0 +1,280 @@
+import {
+  attach,
+  type Connection,
+  createTrackingCache,
+  type Invalidation,
+  type TrackingCache,
+  type TrackingPort,
+} from '@redcache/core';
+import { type ManualClock, settled } from '@redcache/core/testing';
+import { ACQUIRE } from '../../src/scripts/acquire.ts';
+import { EXTEND } from '../../src/scripts/extend.ts';
+import { RELEASE } from '../../src/scripts/release.ts';
+
+interface Stored {
+  readonly value: string;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * A Redis that knows what the scripts of the locks do, tracks keys as Redis does, and lives on a
+ * manual clock. It is written from what the scripts say they do, not from their text.
+ */
+export class ModelServer {
+  readonly clock: ManualClock;
+  readonly #data = new Map<string, Stored>();
+  readonly #connections = new Set<ModelConnection>();
+
+  constructor(clock: ManualClock) {
+    this.clock = clock;
+  }
+
+  /** A connection that is up, and tracked if an engine is asked for. */
+  async connect(tracked = true): Promise<{ port: ModelConnection; engine: TrackingCache }> {
+    const port = new ModelConnection(this);
+    this.#connections.add(port);
+    const engine = createTrackingCache({ clock: this.clock });
+    if (tracked) attach(engine, port);
+    port.up();
+    await settled();
+    return { port, engine };
+  }
+
+  get(key: string): string | undefined {
+    const stored = this.#data.get(key);
+    if (stored === undefined) return undefined;
+    if (stored.expiresAtMs > this.clock.nowMs()) return stored.value;
+    this.#data.delete(key);
+    this.#changed(key);
+    return undefined;
+  }
+
+  /** As PTTL says it: -2 there is no such key, -1 it has no end. */
+  pttl(key: string): number {
+    if (this.get(key) === undefined) return -2;
+    const { expiresAtMs } = this.#data.get(key) as Stored;
+    return expiresAtMs === Infinity ? -1 : expiresAtMs - this.clock.nowMs();
+  }
+
+  set(key: string, value: string, forMs = Infinity): void {
+    this.#data.set(key, { value, expiresAtMs: this.clock.nowMs() + forMs });
+    this.#changed(key);
+  }
+
+  pexpire(key: string, forMs: number): void {
+    const value = this.get(key);
+    if (value !== undefined) this.set(key, value, forMs);
+  }
+
+  del(key: string): void {
+    if (this.#data.delete(key)) this.#changed(key);
+  }
+
+  flush(): void {
+    this.#data.clear();
+    for (const connection of this.#connections) connection.flushed();
+  }
+
+  /** Removes what has expired, as Redis does in its own time. */
+  removeExpired(): void {
+    for (const key of [...this.#data.keys()]) this.get(key);
+  }
+
+  #changed(key: string): void {
+    for (const connection of this.#connections) connection.changed(key);
+  }
+}
+
+interface Waiting {
+  readonly args: readonly string[];
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * One connection to the model. A command runs when it is sent, and what it pushes is heard before
+ * the code that awaits its reply goes on: the worst of the orders that real connections have.
+ */
+export class ModelConnection implements TrackingPort {
+  /** Names of what was sent, oldest first; scripts by their own. */
+  readonly log: string[] = [];
+  readonly #server: ModelServer;
+  readonly #tracked = new Set<string>();
+  readonly #onPush = new Set<(invalidation: Invalidation) => void>();
+  readonly #onConnection = new Set<(connection: Connection) => void>();
+  #connection: Connection = 'down';
+  #tracking = false;
+  #hanging: Waiting[] | undefined;
+  #pushes: Invalidation[] = [];
+
+  constructor(server: ModelServer) {
+    this.#server = server;
+  }
+
+  send(args: readonly string[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#connection !== 'up') throw new Error('sent on a connection that is down');
+      const waiting = { args, resolve, reject };
+      if (this.#hanging) this.#hanging.push(waiting);
+      else this.#answer(waiting);
+    });
+  }
+
+  onPush(listener: (invalidation: Invalidation) => void): () => void {
+    this.#onPush.add(listener);
+    return () => this.#onPush.delete(listener);
+  }
+
+  onConnection(listener: (connection: Connection) => void): () => void {
+    this.#onConnection.add(listener);
+    listener(this.#connection);
+    return () => this.#onConnection.delete(listener);
+  }
+
+  get listeners(): number {
+    return this.#onConnection.size;
+  }
+
+  get unanswered(): number {
+    return this.#hanging?.length ?? 0;
+  }
+
+  up(): void {
+    this.#tell('up');
+  }
+
+  /** What is unanswered is rejected; it never runs. */
+  down(): void {
+    this.#tracking = false;
+    this.#tracked.clear();
+    const lost = this.#hanging ?? [];
+    this.#hanging = undefined;
+    this.#pushes = [];
+    this.#tell('down');
+    for (const { reject } of lost) reject(new Error('Socket closed unexpectedly'));
+  }
+
+  /** From now on nothing runs and nothing is heard. */
+  hang(): void {
+    this.#hanging = [];
+  }
+
+  /** What was sent meanwhile runs, in order. */
+  resume(): void {
+    const waiting = this.#hanging ?? [];
+    this.#hanging = undefined;
+    for (const push of this.#pushes.splice(0)) this.#push(push);
+    for (const each of waiting) this.#answer(each);
+  }
+
+  /** What was sent meanwhile runs, but nobody hears of it: its answers are lost on the way. */
+  runUnheard(): void {
+    for (const { args } of this.#hanging ?? []) this.#run(args);
+  }
+
+  changed(key: string): void {
+    if (this.#tracked.delete(key)) this.#push({ kind: 'keys', keys: [key] });
+  }
+
+  flushed(): void {
+    this.#tracked.clear();
+    if (this.#tracking) this.#push({ kind: 'flush' });
+  }
+
+  #push(invalidation: Invalidation): void {
+    if (this.#hanging) this.#pushes.push(invalidation);
+    else if (this.#answering) this.#answering.push(invalidation);
+    else for (const listener of [...this.#onPush]) listener(invalidation);
+  }
+
+  #tell(connection: Connection): void {
+    this.#connection = connection;
+    for (const listener of [...this.#onConnection]) listener(connection);
+  }
+
+  #answering: Invalidation[] | undefined;
+
+  #answer({ args, resolve, reject }: Waiting): void {
+    this.#answering = [];
+    try {
+      resolve(this.#run(args));
+    } catch (error) {
+      reject(error);
+    }
+    const pushes = this.#answering;
+    this.#answering = undefined;
+    for (const push of pushes) this.#push(push);
+  }
+
+  #read(key: string): string | undefined {
+    const value = this.#server.get(key);
+    if (this.#tracking) this.#tracked.add(key);
+    return value;
+  }
+
+  #run([command, sha1, , ...rest]: readonly string[]): unknown {
+    const server = this.#server;
+    const [key = '', ...more] = rest;
+    if (command === 'EVALSHA') {
+      switch (sha1) {
+        case ACQUIRE.sha1: {
+          this.log.push('acquire');
+          return this.#acquire(key, more);
+        }
+        case EXTEND.sha1: {
+          this.log.push('extend');
+          const [holder, leaseMs] = more;
+          const owned = this.#owned(key, holder);
+          if (owned !== 1) return owned;
+          server.pexpire(key, Number(leaseMs));
+          this.#read(key);
+          return 1;
+        }
+        case RELEASE.sha1: {
+          this.log.push('release');
+          const owned = this.#owned(key, more[0]);
+          if (owned === 1) server.del(key);
+          return owned;
+        }
+        default:
+          throw new Error('NOSCRIPT No matching script');
+      }
+    }
+    this.log.push(command ?? '');
+    switch (command) {
+      case 'CLIENT':
+        this.#tracking = true;
+        return 'OK';
+      case 'GET':
+        return this.#read(sha1 ?? '') ?? null;
+      case 'PTTL':
+        return server.pttl(sha1 ?? '');
+      case 'EXISTS':
+        return server.get(sha1 ?? '') === undefined ? 0 : 1;
+      default:
+        throw new Error(`ERR unknown command '${command}'`);
+    }
+  }
+
+  #owned(key: string, holder: string | undefined): number {
+    const value = this.#read(key);
+    if (value === undefined) return 0;
+    return value.startsWith(`${holder}:`) ? 1 : -1;
+  }
+
+  #acquire(key: string, [fence = '', holder = '', leaseMs, fenceMs]: readonly string[]): unknown {
+    const server = this.#server;
+    const value = this.#read(key);
+    if (value !== undefined && !value.startsWith(`${holder}:`))
+      return server.pttl(key) === -1 && !/^[\da-f-]+:\d+$/.test(value)
+        ? [-1, 0]
+        : [0, server.pttl(key)];
+    const last = BigInt(this.#read(fence) ?? 0);
+    const now = BigInt(Math.round(server.clock.nowMs() * 1_000));
+    const token = value?.split(':')[1] ?? String(last >= now ? last + 1n : now);
+    if (value === undefined) server.set(fence, token, Number(fenceMs));
+    server.set(key, `${holder}:${token}`, Number(leaseMs));
+    this.#read(key);
+    return [1, token];
+  }
+}

@@ -1,0 +1,56 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { clientSideCache } from '@redcache/core/node-redis';
+import { createLocks, type LockChannels, type Locks, type LocksOptions } from '@redcache/locks';
+import { createClient } from 'redis';
+import { onTestFinished } from 'vitest';
+
+export interface OpenOptions extends Omit<LocksOptions, 'client'> {
+  /** Whether the client hears pushes itself; true if not said. */
+  readonly tracked?: boolean;
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+/** A client, closed when the test ends; what it says of lost connections is no failure. */
+export async function openClient(url: string, tracked = false): Promise<Client> {
+  const client = createClient({ url, ...(tracked ? { clientSideCache: clientSideCache() } : {}) });
+  client.on('error', () => {});
+  onTestFinished(() => client.destroy());
+  await client.connect();
+  return client as Client;
+}
+
+/** Locks over a client of their own, closed when the test ends. */
+export async function openLocks(
+  url: string,
+  { tracked = true, ...options }: OpenOptions = {},
+): Promise<{ locks: Locks; client: Client }> {
+  const client = await openClient(url, tracked);
+  const locks = createLocks({ client, ...options });
+  onTestFinished(() => locks.close());
+  return { locks, client };
+}
+
+/** What is said on a channel of the locks until the test ends. */
+export function hear<N extends keyof LockChannels>(name: N): LockChannels[N][] {
+  const heard: LockChannels[N][] = [];
+  const listener = (message: unknown): void => void heard.push(message as LockChannels[N]);
+  subscribe(name, listener);
+  onTestFinished(() => void unsubscribe(name, listener));
+  return heard;
+}
+
+/** Resolves when the signal aborts, with its reason. */
+export function aborted(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(signal.reason);
+    signal.addEventListener('abort', () => resolve(signal.reason), { once: true });
+  });
+}
+
+let keys = 0;
+/** A key that no other test uses. */
+export const freshKey = (name: string): string => `${name}:${process.pid}:${++keys}`;
+
+/** The key in Redis of the lock of a key, with the default prefix. */
+export const inRedis = (key: string): string => `redcache:lock:${key}`;

@@ -1,4 +1,4 @@
-import { ConfigError } from './errors.ts';
+import { ConfigError, show } from './errors.ts';
 
 /** Milliseconds as a number, or a number with its unit: `'250ms'`, `'10s'`, `'5m'`, `'2h'`, `'1d'`. */
 export type Duration = number | `${number}${Unit}`;
@@ -36,8 +36,4 @@ function read(value: unknown): number | undefined {
   const whole = Math.round(ms);
   // '1.001s' times 1000 is a little less than 1001.
   return Math.abs(ms - whole) <= ms * Number.EPSILON ? whole : ms;
-}
-
-function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value);
 }

@@ -74,3 +74,9 @@ export class ClosedError extends RedcacheError {
 export function isRedcacheError(error: unknown): error is RedcacheError {
   return typeof error === 'object' && error !== null && BRAND in error;
 }
+
+/** How an error names a bad value. An object may throw when it is made a string, so it is not. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}

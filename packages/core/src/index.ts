@@ -15,7 +15,7 @@ export {
 export type { CommandPort, Connection, TrackingPort } from './ports.ts';
 export type { CacheStats } from './stats.ts';
 export type { Entry } from './store/entry.ts';
-export type { Guard } from './store/guard.ts';
+export type { Guard, OnBroken } from './store/guard.ts';
 export type { EvictionCause } from './store/lru.ts';
 export type { InvalidationListener, WakeCause } from './tracking/hub.ts';
 export { decodePush, type Invalidation } from './tracking/invalidation.ts';

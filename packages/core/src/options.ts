@@ -1,5 +1,5 @@
 import { durationMs } from './duration.ts';
-import { ConfigError } from './errors.ts';
+import { ConfigError, show } from './errors.ts';
 
 /** Checks one option's value and answers it in the form the code uses; throws `ConfigError`. */
 export type OptionReader<T> = (value: unknown, name: string) => T;
@@ -39,9 +39,7 @@ export const duration: OptionReader<number> = durationMs;
 export function countTo(most: number): OptionReader<number> {
   return (value, name) => {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > most)
-      throw new ConfigError(
-        `${name} must be a whole number from 1 to ${most}, not ${String(value)}`,
-      );
+      throw new ConfigError(`${name} must be a whole number from 1 to ${most}, not ${show(value)}`);
     return value;
   };
 }

@@ -65,6 +65,8 @@ describe('refuses', () => {
     Symbol('5s'),
     { valueOf: () => 5 },
     new Date(5),
+    Object.create(null),
+    () => 5,
   ] as unknown[])('%s', (given) => {
     expect(() => durationMs(given, 'lease')).toThrow(
       expect.objectContaining({
@@ -79,9 +81,9 @@ const anything = fc.oneof(
   fc.anything(),
   fc.double(),
   fc.maxSafeInteger(),
-  fc.tuple(fc.oneof(fc.double(), fc.nat()), fc.constantFrom('ms', 's', 'm', 'h', 'd')).map(
-    ([amount, unit]) => `${amount}${unit}`,
-  ),
+  fc
+    .tuple(fc.oneof(fc.double(), fc.nat()), fc.constantFrom('ms', 's', 'm', 'h', 'd'))
+    .map(([amount, unit]) => `${amount}${unit}`),
   fc.stringMatching(/^\d{1,20}(\.\d{1,20})?(ms|s|m|h|d)$/),
 );
 

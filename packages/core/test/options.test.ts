@@ -7,8 +7,8 @@ import {
   duration,
   flag,
   having,
-  oneOf,
   type OptionReader,
+  oneOf,
   optional,
   ratio,
   readOptions,
@@ -61,7 +61,20 @@ describe('readOptions', () => {
 });
 
 const bad: Record<string, readonly [OptionReader<unknown>, ...unknown[]]> = {
-  count: [count, 0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '5', null, 5n, {}],
+  count: [
+    count,
+    0,
+    -1,
+    1.5,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    2 ** 53,
+    '5',
+    null,
+    5n,
+    {},
+    Object.create(null),
+  ],
   countTo: [countTo(8), 0, 9, 1.5, '5'],
   flag: [flag, 0, 1, 'true', null, undefined],
   text: [text, 5, null, undefined, {}],

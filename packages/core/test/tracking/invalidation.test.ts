@@ -14,10 +14,9 @@ test('a frame without keys is a flush', () => {
   expect(decodePush(['invalidate'])).toEqual({ kind: 'flush' });
 });
 
-test.for([
-  [['message', 'channel', 'text']],
-  [['invalidate', 'no list']],
-  [[]],
-])('%j is no invalidation', ([frame]) => {
-  expect(decodePush(frame as unknown[])).toBeUndefined();
-});
+test.for([[['message', 'channel', 'text']], [['invalidate', 'no list']], [[]]])(
+  '%j is no invalidation',
+  ([frame]) => {
+    expect(decodePush(frame as unknown[])).toBeUndefined();
+  },
+);

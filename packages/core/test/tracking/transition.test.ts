@@ -37,14 +37,8 @@ const enable: TrackingEffect = { do: 'enable', generation: 4 };
 
 type Row = readonly [TrackingState, readonly TrackingEffect[]];
 const enabling: TrackingState = { is: 'enabling', generation: 4 };
-const lost: Row = [
-  { is: 'down', generation: 3 },
-  [flush('disconnect'), report('down')],
-];
-const closing: Row = [
-  { is: 'closed', generation: 3 },
-  [flush('close'), report('closed')],
-];
+const lost: Row = [{ is: 'down', generation: 3 }, [flush('disconnect'), report('down')]];
+const closing: Row = [{ is: 'closed', generation: 3 }, [flush('close'), report('closed')]];
 
 /** What is not listed changes nothing and does nothing. */
 const table: Record<TrackingState['is'], Partial<Record<keyof typeof events, Row>>> = {

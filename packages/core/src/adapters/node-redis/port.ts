@@ -35,10 +35,17 @@ export function portOf(client: SingleClient): CommandPort {
   return port;
 }
 
+/** Only what is one connection can select a database; all else a cluster has as well. */
 function checkSingle(client: SingleClient): void {
-  const has = (name: keyof SingleClient): boolean =>
+  const has = (name: keyof SingleClient | 'select'): boolean =>
     typeof (client as unknown as Record<string, unknown> | null)?.[name] === 'function';
-  if (!has('sendCommand') || !has('duplicate') || !has('on') || typeof client.isReady !== 'boolean')
+  if (
+    !has('select') ||
+    !has('sendCommand') ||
+    !has('duplicate') ||
+    !has('on') ||
+    typeof client.isReady !== 'boolean'
+  )
     throw new ConfigError(
       'client must be a node-redis client made with createClient(); pools, clusters and sentinels ' +
         'are not supported yet',

@@ -105,7 +105,8 @@ export class ClientSideCache extends BasicPooledClientSideCache {
 
   override invalidate(key: Buffer | string | null): void {
     this.engine.invalidate(key === null ? 'all' : [String(key)]);
-    this.emit('invalidate', key);
+    // What a listener throws would end the parsing of the chunk, and lose the replies behind the push.
+    callSafely('invalidate', () => this.emit('invalidate', key));
   }
 
   override clear(): void {
@@ -185,8 +186,9 @@ export type TrackedClient = Pick<ReturnType<typeof createClient>, 'clientSideCac
 const pttl =
   (client: Client) =>
   (key: string | Buffer): Promise<unknown> =>
-    // No timeout: its abort timer costs more than the command, and `send` has the caller's own.
-    client.sendCommand(['PTTL', key], { timeout: 0 }).catch(() => 'unknown');
+    // No timeout: its abort timer costs more than the command, and `send` has the caller's own. No
+    // type mapping: the client may want its numbers as text.
+    client.sendCommand(['PTTL', key], { timeout: 0, typeMapping: {} }).catch(() => 'unknown');
 
 /**
  * The whole command, so that no two different ones share it: each argument with its length, and

@@ -38,11 +38,18 @@ export function openTracked(client: SingleClient): OwnTracked {
         'see `npm ls @redis/client`',
     );
   own.on('error', () => {});
+  let closed = false;
+  // node-redis forgets a socket that is still connecting when it is destroyed: it would stay open,
+  // and keep the process alive.
+  own.on('connect', () => {
+    if (closed) own.destroy();
+  });
   own.connect().catch(() => {});
   return {
     port: portOf(own),
     engine: cache.engine,
     close: () => {
+      closed = true;
       own.destroy();
       cache.engine.close();
     },

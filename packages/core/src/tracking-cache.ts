@@ -1,7 +1,6 @@
 import type { Clock } from './clock.ts';
 import { systemClock } from './clock.ts';
 import type { Duration } from './duration.ts';
-import { ClosedError } from './errors.ts';
 import { Flight, SingleFlight } from './flight/single-flight.ts';
 import {
   count,
@@ -286,11 +285,6 @@ export class TrackingCache {
   /** Drops everything for good and wakes everyone who waits. Nothing is stored afterwards. */
   close(): void {
     this.session.dispatch({ is: 'close' });
-  }
-
-  /** For an operation that makes no sense once the cache is closed. */
-  assertOpen(what: string): void {
-    if (this.state === 'closed') throw new ClosedError(`${what}: the cache is closed`);
   }
 
   /** What a test may look into; no part of the public face. @internal */

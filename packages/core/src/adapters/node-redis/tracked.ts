@@ -26,12 +26,17 @@ export function trackedOf(client: SingleClient): Tracked | undefined {
  * Opens one more connection to where `client` connects, tracked whatever the client itself is. It
  * keeps no copies. Reconnects as the client does; its errors are not reported, since whoever waits
  * on it has deadlines of his own.
+ *
+ * `database`: if not said that of the client's options, whatever it has selected since.
  */
-export function openTracked(client: SingleClient): OwnTracked {
+export function openTracked(client: SingleClient, database?: number): OwnTracked {
   const cache = clientSideCache({ maxEntries: 1 });
-  const own = client.duplicate({ clientSideCache: cache, RESP: 3 }) as SingleClient & {
-    destroy(): void;
-  };
+  const own = client.duplicate({
+    clientSideCache: cache,
+    RESP: 3,
+    // What else the URL said is among the client's options already; its database would win here.
+    ...(database === undefined ? {} : { database, url: undefined }),
+  }) as SingleClient & { destroy(): void };
   if (own.clientSideCache !== cache)
     throw new ConfigError(
       'two copies of @redis/client are installed, so node-redis ignores the cache of redcache: ' +

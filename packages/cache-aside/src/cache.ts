@@ -38,7 +38,8 @@ export class Cache {
   readonly #uncertain: UncertainKeys;
   readonly #reader: Reader;
   readonly #writer: Writer;
-  #closed: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(options: CacheOptions) {
     const settings = readCacheOptions(options);
@@ -52,9 +53,9 @@ export class Cache {
     this.#shared = settings.freeze !== 'clone';
     const counters = this.#counters;
     this.#uncertain = new UncertainKeys(keyspace.port);
-    this.#reader = new Reader({ engine, keyspace, format: this.#format, counters, settings });
-    const { prefix } = settings;
-    this.#writer = new Writer({ engine, keyspace, uncertain: this.#uncertain, counters, prefix });
+    const shared = { engine, keyspace, uncertain: this.#uncertain, counters };
+    this.#reader = new Reader({ ...shared, format: this.#format, settings });
+    this.#writer = new Writer({ ...shared, prefix: settings.prefix });
   }
 
   /**
@@ -71,7 +72,7 @@ export class Cache {
    */
   get<V>(key: string, loader?: Loader<V>, options?: GetOptions): Promise<V | undefined> {
     // The hot path: no options are looked at, nothing but the promise is made.
-    if (this.#closed === undefined && typeof key === 'string') {
+    if (!this.#isClosed && typeof key === 'string') {
       const entry = this.#engine.lookup(this.#prefix === '' ? key : this.#prefix + key);
       if (entry !== undefined) {
         if (entry.kind === 'present') this.#counters.localHits += 1;
@@ -87,7 +88,7 @@ export class Cache {
     loader: Loader<V> | undefined,
     options: GetOptions | undefined,
   ): Promise<V | undefined> {
-    this.#check('get', key);
+    this.#check('get', [key]);
     checkFunction('get', 'loader', loader);
     const { policy, signal } = readGetOptions('get', options, this.#settings.policy);
     const load: LoadAll | undefined = loader && loadOne(loader);
@@ -110,7 +111,7 @@ export class Cache {
     loadMany?: LoadMany<V>,
     options?: GetOptions,
   ): Promise<Map<string, V>> {
-    this.#check('getMany', ...checkedList('getMany', keys));
+    this.#check('getMany', checkedList('getMany', keys));
     checkFunction('getMany', 'loadMany', loadMany);
     const { policy, signal } = readGetOptions('getMany', options, this.#settings.policy);
     const names = [...new Set(keys)];
@@ -141,7 +142,7 @@ export class Cache {
    * Throws: `ConfigError` for a bad key, `ClosedError`.
    */
   peek<V>(key: string): Peeked<V> {
-    this.#check('peek', key);
+    this.#check('peek', [key]);
     const entry = this.#engine.lookup(this.#prefix + key);
     if (entry === undefined) return { hit: false };
     return { hit: true, value: this.#handOut(entry.value) as V | undefined };
@@ -156,7 +157,7 @@ export class Cache {
    * answers again; the server's error if it refused; `CodecError`, `ConfigError`, `ClosedError`.
    */
   async set<V>(key: string, value: V, options?: SetOptions): Promise<void> {
-    this.#check('set', key);
+    this.#check('set', [key]);
     const { policy } = this.#settings;
     const longest = value === undefined ? { ...policy, ttlMs: policy.negativeTtlMs } : policy;
     const ttlMs = readSetOptions('set', options, longest);
@@ -173,7 +174,7 @@ export class Cache {
    * until then nothing of the key is kept here.
    */
   async delete(key: string): Promise<void> {
-    this.#check('delete', key);
+    this.#check('delete', [key]);
     await this.#writer.delete([key]);
   }
 
@@ -184,7 +185,7 @@ export class Cache {
    * Throws: `BatchError` saying which keys failed, and why; otherwise as {@link delete}.
    */
   async deleteMany(keys: readonly string[]): Promise<void> {
-    this.#check('deleteMany', ...checkedList('deleteMany', keys));
+    this.#check('deleteMany', checkedList('deleteMany', keys));
     if (keys.length > 0) await this.#writer.delete([...new Set(keys)]);
   }
 
@@ -197,8 +198,10 @@ export class Cache {
    * no timer and no listener. The client stays open: it is its owner's. Idempotent.
    */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    // First of all: a loader that is told to stop may ask for more.
+    this.#isClosed = true;
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   async #close(): Promise<void> {
@@ -215,8 +218,8 @@ export class Cache {
     return this.#shared ? value : this.#format.handOut(value);
   }
 
-  #check(method: string, ...keys: readonly unknown[]): void {
-    if (this.#closed !== undefined) throw new ClosedError(`${method}: the cache is closed`);
+  #check(method: string, keys: readonly unknown[]): void {
+    if (this.#isClosed) throw new ClosedError(`${method}: the cache is closed`);
     for (const key of keys) checkKey(key, method);
   }
 }

@@ -8,7 +8,7 @@ import { CodecError } from './errors.ts';
  * left out.
  */
 export function encodeJson(value: unknown, key: string): string {
-  const offence = findOffence(value, '$', new Set());
+  const offence = findOffence(value, '', '$', new Set());
   if (offence !== undefined)
     throw new CodecError(`the value of '${key}' cannot be stored as JSON: ${offence}`, { key });
   return JSON.stringify(value);
@@ -19,11 +19,32 @@ export function decodeJson(text: string): unknown {
   return JSON.parse(text);
 }
 
-/** Says what cannot be stored and at which path, or `undefined`. `within`: the way down, for cycles. */
-function findOffence(value: unknown, path: string, within: Set<object>): string | undefined {
+/**
+ * Says what cannot be stored and at which path, or `undefined`. `name`: of the property or index
+ * that holds it. `within`: the way down, for cycles.
+ */
+function findOffence(
+  value: unknown,
+  name: string,
+  path: string,
+  within: Set<object>,
+): string | undefined {
+  const toJson = toJsonOf(value);
+  if (toJson === undefined) return findOffenceInJson(value, path, within);
+  // A date that is none would become null.
+  if (value instanceof Date && Number.isNaN(value.getTime())) return `an invalid Date at ${path}`;
+  const find = () => findOffenceInJson(toJson.call(value, name), path, within);
+  // A program may have given BigInt, which is no object, a toJSON.
+  return typeof value === 'object' && value !== null ? goInto(value, path, within, find) : find();
+}
+
+/** What `toJSON`, if there is one, has answered already. */
+function findOffenceInJson(value: unknown, path: string, within: Set<object>): string | undefined {
   switch (typeof value) {
     case 'bigint':
-      return hasToJson(value) ? undefined : `a BigInt at ${path}`;
+      return `a BigInt at ${path}`;
+    case 'undefined':
+      return `undefined at ${path}`;
     case 'function':
     case 'symbol':
       return `a ${typeof value} at ${path}`;
@@ -37,25 +58,35 @@ function findOffence(value: unknown, path: string, within: Set<object>): string 
 }
 
 function findOffenceInObject(value: object, path: string, within: Set<object>): string | undefined {
-  if (within.has(value)) return `a cycle at ${path}`;
-  if (hasToJson(value)) return undefined;
   const kind = Object.prototype.toString.call(value).slice(8, -1);
   if (HOLDS_NOTHING_FOR_JSON.test(kind)) return `a ${kind} at ${path}`;
-  within.add(value);
-  try {
+  return goInto(value, path, within, () => {
     if (Array.isArray(value)) {
       for (let i = 0; i < value.length; i++) {
-        if (value[i] === undefined) return `undefined in an array at ${path}[${i}]`;
-        const offence = findOffence(value[i], `${path}[${i}]`, within);
+        const offence = findOffence(value[i], String(i), `${path}[${i}]`, within);
         if (offence !== undefined) return offence;
       }
       return undefined;
     }
     for (const [name, each] of Object.entries(value)) {
-      const offence = findOffence(each, `${path}${step(name)}`, within);
+      if (each === undefined) continue;
+      const offence = findOffence(each, name, `${path}${step(name)}`, within);
       if (offence !== undefined) return offence;
     }
     return undefined;
+  });
+}
+
+function goInto(
+  value: object,
+  path: string,
+  within: Set<object>,
+  find: () => string | undefined,
+): string | undefined {
+  if (within.has(value)) return `a cycle at ${path}`;
+  within.add(value);
+  try {
+    return find();
   } finally {
     within.delete(value);
   }
@@ -63,10 +94,11 @@ function findOffenceInObject(value: object, path: string, within: Set<object>): 
 
 /** Their contents are no properties, so that JSON would make `{}` of them, or numbered properties. */
 const HOLDS_NOTHING_FOR_JSON =
-  /^(Map|Set|WeakMap|WeakSet|WeakRef|Promise|RegExp|Error|(Shared)?ArrayBuffer|DataView|\w+Array)$/;
+  /^(Map|Set|WeakMap|WeakSet|WeakRef|Promise|RegExp|Error|BigInt|Symbol|(Shared)?ArrayBuffer|DataView|\w+Array)$/;
 
-function hasToJson(value: unknown): boolean {
-  return typeof (value as { toJSON?: unknown }).toJSON === 'function';
+function toJsonOf(value: unknown): ((name: string) => unknown) | undefined {
+  const toJson = (value as { toJSON?: unknown } | null | undefined)?.toJSON;
+  return typeof toJson === 'function' ? (toJson as (name: string) => unknown) : undefined;
 }
 
 function step(name: string): string {

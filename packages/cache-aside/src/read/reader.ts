@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
 import { SingleFlight } from '@redcache/core/toolkit';
 import { Lease } from '@redcache/locks/lease';
@@ -8,6 +9,7 @@ import type { Policy, Settings } from '../options.ts';
 import type { Keyspace, Seen } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
 import type { ValueFormat } from '../value.ts';
+import type { UncertainKeys } from '../write/uncertain.ts';
 import { type LoadAll, type Loaded, runLoader } from './loader.ts';
 import { SharedRead } from './shared-read.ts';
 import { Wake } from './wake.ts';
@@ -51,6 +53,7 @@ export interface Reading {
 export class Reader {
   readonly #engine: TrackingCache;
   readonly #keyspace: Keyspace;
+  readonly #uncertain: UncertainKeys;
   readonly #format: ValueFormat;
   readonly #counters: Counters;
   readonly #clock: Clock;
@@ -64,12 +67,14 @@ export class Reader {
   constructor(parts: {
     readonly engine: TrackingCache;
     readonly keyspace: Keyspace;
+    readonly uncertain: UncertainKeys;
     readonly format: ValueFormat;
     readonly counters: Counters;
     readonly settings: Settings;
   }) {
     this.#engine = parts.engine;
     this.#keyspace = parts.keyspace;
+    this.#uncertain = parts.uncertain;
     this.#format = parts.format;
     this.#counters = parts.counters;
     this.#clock = parts.settings.clock;
@@ -92,13 +97,15 @@ export class Reader {
     const flights = load === undefined ? this.#looks : this.#loads;
     const led: Reading[] = [];
     const giveUpAtMs = this.#clock.nowMs() + this.#hardMs;
+    const leave = signal && wanted.length > 1 ? relay(signal) : undefined;
     const answers = wanted.map(({ name, key }) => {
       const joined = flights.joinable(key);
       if (joined !== undefined) this.#counters.coalesced += 1;
       const shared = joined ?? flights.lead(key);
       if (joined === undefined) led.push({ name, key, shared, load, policy, giveUpAtMs });
-      return shared.join(signal);
+      return shared.join(leave?.signal ?? signal);
     });
+    if (leave !== undefined) void Promise.allSettled(answers).then(leave.stop);
     if (led.length > 0) this.#track(this.#lead(led));
     return Promise.all(answers);
   }
@@ -142,6 +149,9 @@ export class Reader {
           if (read.load === undefined) return read.shared.land(undefined);
           const taken = await this.#take(read, look.unreadable);
           if (taken.is === 'claim') claims.push(taken.claim);
+          // Still there: bytes that no text can name stand under the key, and can't be replaced.
+          else if (taken.is === 'nothing' && taken.unreadable === look.unreadable)
+            claims.push({ read, lease: undefined });
           // What was found unreadable has been replaced meanwhile by something else of the kind.
           else if (taken.is === 'nothing') waits.push(this.#again(read));
           else await act(read, taken);
@@ -154,8 +164,18 @@ export class Reader {
     await Promise.all(waits);
   }
 
-  /** Reads the keys under guards; what is found is kept here if nothing happened meanwhile (I2). */
+  /** Looks into Redis, but for keys about which it is not to be believed now (I13). */
   async #look(led: readonly Reading[]): Promise<Look[]> {
+    if (this.#uncertain.size === 0) return this.#lookInRedis(led);
+    const asked = led.filter(({ key }) => !this.#uncertain.has(key));
+    const looks = asked.length > 0 ? await this.#lookInRedis(asked) : [];
+    const found = new Map(asked.map((read, i) => [read, looks[i] as Look]));
+    const error = new UnavailableError('the last write of the key went unanswered');
+    return led.map((read) => found.get(read) ?? { is: 'unavailable', error });
+  }
+
+  /** Reads the keys under guards; what is found is kept here if nothing happened meanwhile (I2). */
+  async #lookInRedis(led: readonly Reading[]): Promise<Look[]> {
     const guards = led.map((read) => this.#watch(read));
     try {
       const [only] = led;
@@ -192,15 +212,17 @@ export class Reader {
         });
       return { is: 'answer', value };
     }
-    if (found?.is === 'loading' && !guard.disturbed) {
+    // Without an end it is nobody's who is alive: acquiring replaces it.
+    const abandoned = found?.is === 'loading' && seen.remaining === 'none';
+    if (found?.is === 'loading' && !abandoned && !guard.disturbed) {
       // Listening before the guard is closed: between the two nothing can be missed.
       const wake = new Wake(this.#engine, key);
       this.#engine.release(guard);
-      return { is: 'loading', leftMs: leaseLeftMs(seen, policy), wake };
+      return { is: 'loading', leftMs: leaseLeftMs(seen), wake };
     }
     this.#engine.release(guard);
-    if (found?.is === 'loading') return { is: 'changed' };
-    if (found === undefined) return { is: 'nothing', unreadable: '' };
+    if (found === undefined || abandoned) return { is: 'nothing', unreadable: '' };
+    if (found.is === 'loading') return { is: 'changed' };
     publish('redcache:cache:unreadable', () => ({ key, reason: found.reason }));
     return { is: 'nothing', unreadable: seen.text ?? '' };
   }
@@ -223,8 +245,9 @@ export class Reader {
   }
 
   /** Begins anew, unless others have kept the caller from it for too long (I9). */
-  #again(read: Reading): Promise<void> {
+  async #again(read: Reading): Promise<void> {
     if (this.#clock.nowMs() < read.giveUpAtMs) return this.#lead([read]);
+    if (read.load === undefined) return read.shared.land(undefined);
     return this.#load([{ read, lease: undefined }]);
   }
 
@@ -299,7 +322,7 @@ export class Reader {
     const [first] = claims as readonly [Claim, ...Claim[]];
     const { load } = first.read;
     if (load === undefined) return;
-    const guards = claims.map(({ read }) => this.#watchLoad(read));
+    const guards = claims.map((claim) => this.#watchLoad(claim));
     try {
       const loaded = await this.#run(load, claims);
       await Promise.all(claims.map((claim) => this.#finish(claim, loaded)));
@@ -314,13 +337,13 @@ export class Reader {
   }
 
   /**
-   * Callers may join until the key changes. Pushes are the lease's to judge, since some are our own;
-   * without a lease there are none of ours.
+   * Callers may join until the key changes. With a lease pushes are its to judge, since some are our
+   * own; without one none is.
    */
-  #watchLoad({ key, shared }: Reading): Guard {
+  #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
     this.#loads.reattach(key, shared);
     return this.#engine.guard([key], (by) => {
-      if (by === 'severed') shared.detach();
+      if (by === 'severed' || lease === undefined) shared.detach();
     });
   }
 
@@ -359,7 +382,6 @@ export class Reader {
         // The fill compares in Redis, so the lease has nothing more to say.
         lease.life.end();
         stored = await this.#fill(read, lease.placeholder, encoded, ttlMs);
-        if (!stored) this.#counters.lostLeases += 1;
       } else if (lease !== undefined) this.#track(lease.life.release());
       publish('redcache:cache:load', () => ({ key, ms: loaded.tookMs, stored }));
       shared.land(encoded.value);
@@ -386,6 +408,7 @@ export class Reader {
           valueBytes: encoded.bytes,
           by: 'own-write',
         });
+      else this.#counters.lostLeases += 1;
       return stored;
     } catch (error) {
       // Stored or not, the value is good for its callers.
@@ -411,10 +434,16 @@ function shorter(remaining: number | 'none', localTtlMs: number): number | 'none
   return Math.min(remaining, localTtlMs);
 }
 
-/** How long to wait at most for a load that was seen. A lease without an end belongs to nobody. */
-function leaseLeftMs({ remaining }: Seen, { leaseMs }: Policy): number {
-  if (remaining === 'unknown') return 0;
-  return (remaining === 'none' ? leaseMs : remaining) + SLACK_MS;
+/** How long to wait at most for a load that was seen. */
+function leaseLeftMs({ remaining }: Seen): number {
+  return typeof remaining === 'number' ? remaining + SLACK_MS : 0;
+}
+
+/** A signal for many keys, so that its caller's own has one listener and Node sees no leak in it. */
+function relay(signal: AbortSignal): { signal: AbortSignal; stop(): void } {
+  const own = allAborted([signal]);
+  setMaxListeners(0, own.signal);
+  return own;
 }
 
 /** Aborts when all of them have, with the reason of the last. */

@@ -6,11 +6,12 @@ import { defineScript, type Script } from '@redcache/core/toolkit';
  * KEYS[1]  the data key
  * ARGV[1]  our placeholder
  * ARGV[2]  lease in milliseconds
- * ARGV[3]  what stands there and was found unreadable, to be replaced; '' for nothing
+ * ARGV[3]  what stands there, has our header and was found unreadable, to be replaced; '' for nothing
  *
  * Returns {1}: ours now. Our own placeholder counts as ours, so that the script may be repeated.
  * Returns {0, value, PTTL}: what is there instead.
- * A placeholder without an expiry belongs to nobody who is alive, and is replaced.
+ * A placeholder without an expiry belongs to nobody who is alive, and is replaced. So is what is
+ * none of ours: readers take it for absent, and its bytes need not survive a reply and come back.
  *
  * The first GET answers what is there. The last one tracks the key again after our own SET, so that
  * this connection hears when the lease is lost; our SET is followed by exactly one push.
@@ -19,7 +20,7 @@ export const acquire: Script = defineScript({
   keys: 1,
   lua: `
 local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] and held ~= ARGV[3] then
+if held and held ~= ARGV[1] and held ~= ARGV[3] and string.sub(held, 1, 4) == 'rc1 ' then
   local left = redis.call('PTTL', KEYS[1])
   if left ~= -1 or string.sub(held, 1, 6) ~= 'rc1 l ' then
     return {0, held, left}

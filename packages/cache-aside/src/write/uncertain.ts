@@ -9,13 +9,15 @@ const MAX_KEYS = 10_000;
  * Keys whose delete or write went unanswered: nobody knows what Redis holds (I13). Each stays fenced,
  * so that nothing of it is kept in this process, until Redis has confirmed a delete of it: the
  * unanswered command itself when the server was only slow, or another one, sent first thing when a
- * connection is up again, before anything else can read the key on it.
+ * connection is up again. Until then nobody may believe what Redis answers about the key: a read that
+ * had not left when the old connection was lost is ahead of that delete on the new one.
  */
 export class UncertainKeys {
   readonly #port: CommandPort;
   readonly #fences = new Map<string, Set<Fence>>();
   readonly #stop: () => void;
   #isUp = false;
+  #isClosed = false;
 
   constructor(port: CommandPort) {
     this.#port = port;
@@ -27,6 +29,10 @@ export class UncertainKeys {
 
   get size(): number {
     return this.#fences.size;
+  }
+
+  has(key: string): boolean {
+    return this.#fences.has(key);
   }
 
   /**
@@ -41,6 +47,10 @@ export class UncertainKeys {
       publish('redcache:cache:uncertain', () => ({ key }));
       if (this.#fences.size > MAX_KEYS) this.#dropOldest();
     }
+    if (this.#isClosed) {
+      this.#giveUp();
+      return;
+    }
     const failed = (): void => {
       if (this.#isUp) this.#deleteAgain();
     };
@@ -51,8 +61,14 @@ export class UncertainKeys {
     else reply.then(answered, failed);
   }
 
+  /** Nobody will make good what is uncertain now, or turns out to be. */
   close(): void {
+    this.#isClosed = true;
     this.#stop();
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
     for (const key of [...this.#fences.keys()]) this.#settle(key, this.#fences.get(key) ?? []);
   }
 

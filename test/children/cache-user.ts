@@ -1,0 +1,45 @@
+// A process with a cache, whose loaders wait for the test to answer them.
+import { subscribe } from 'node:diagnostics_channel';
+import { type Cache, type CacheOptions, createCache } from '@redcache/cache-aside';
+import { clientSideCache } from '@redcache/core/node-redis';
+import { createClient } from 'redis';
+import { barrier, emit, serve } from '../support/child.ts';
+
+let cache: Cache;
+const waiting: ((value: unknown) => void)[] = [];
+const woken: string[] = [];
+subscribe('redcache:cache:woken', (message) => woken.push((message as { cause: string }).cause));
+
+const load = (key: string): Promise<unknown> =>
+  new Promise((resolve) => {
+    waiting.push(resolve);
+    emit('load', key);
+  });
+
+export const handlers = {
+  open: async (url: string, options: Omit<CacheOptions, 'client'> = {}): Promise<void> => {
+    const client = createClient({ url, clientSideCache: clientSideCache() });
+    client.on('error', () => {});
+    await client.connect();
+    cache = createCache({ client, ...options });
+  },
+  /** That many callers ask for one key as soon as all processes are here. */
+  crowd: async (key: string, callers: number): Promise<unknown[]> => {
+    await barrier();
+    return Promise.all(Array.from({ length: callers }, () => cache.get(key, load)));
+  },
+  get: (key: string): Promise<unknown> => cache.get(key, load),
+  getNow: (key: string, value: unknown): Promise<unknown> => cache.get(key, () => value),
+  /** Answers every loader that runs. */
+  answer: (value: unknown): number => {
+    const answered = waiting.splice(0);
+    for (const resolve of answered) resolve(value);
+    return answered.length;
+  },
+  delete: (key: string): Promise<void> => cache.delete(key),
+  set: (key: string, value: unknown): Promise<void> => cache.set(key, value),
+  woken: (): string[] => woken,
+  stats: () => cache.stats(),
+};
+
+serve(handlers);

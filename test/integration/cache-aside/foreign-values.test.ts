@@ -1,0 +1,87 @@
+// What somebody else put under our keys counts as absent, and never stalls anybody.
+import { expect, inject, test } from 'vitest';
+import { newKey, openCache, published } from './local-cache.ts';
+
+const { standalone: url } = inject('redis');
+
+test.each([
+  ['plain text', 'hello'],
+  ['JSON that is not ours', '{"name":"Ada"}'],
+  ['an empty text', ''],
+  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0, 0x80])],
+  ['an envelope of a later version', 'rc2 v 0 0\n1'],
+  ['an envelope of ours with a value that is no JSON', 'rc1 v 0 0\n{broken'],
+])('%s is replaced by what the loader answers', async (_, foreign) => {
+  const { cache, client } = await openCache(url);
+  const unreadable = published<{ key: string }>('redcache:cache:unreadable');
+  const [key, other] = [newKey(), newKey()];
+  await client.set(key, foreign);
+  await client.set(other, foreign);
+  expect(await cache.get(key)).toBeUndefined();
+  let runs = 0;
+  const load = (): string => {
+    runs += 1;
+    return 'ours';
+  };
+  expect(await cache.get(key, load)).toBe('ours');
+  expect(runs).toBe(1);
+  expect(await client.get(key)).toMatch(/^rc1 v 0 \d+\n"ours"$/);
+  expect(await cache.getMany([other, newKey()], () => ({ [other]: 'many' }))).toEqual(
+    new Map([[other, 'many']]),
+  );
+  expect(unreadable.map((message) => message.key)).toContain(key);
+});
+
+test('bytes after our own header are left alone: the loader answers, nothing is stored', async () => {
+  const { cache, client } = await openCache(url, { timeout: { hard: '1h' } });
+  const key = newKey();
+  const broken = Buffer.concat([Buffer.from('rc1 v 0 0\n'), Buffer.from([0xff, 0xfe])]);
+  await client.set(key, broken);
+  const from = cache.stats();
+  expect(await cache.get(key, () => 'v')).toBe('v');
+  expect(cache.stats().loads - from.loads).toBe(1);
+  expect(cache.peek(key).hit).toBe(false);
+});
+
+test('a key of another type: the loader answers by policy, and the key stays as it is', async () => {
+  const { cache, client } = await openCache(url);
+  const key = newKey();
+  await client.hSet(key, 'field', 'value');
+  expect(await cache.get(key, () => 'v')).toBe('v');
+  expect(await cache.getMany([key, newKey()], () => ({ [key]: 'v' }))).toEqual(
+    new Map([[key, 'v']]),
+  );
+  await expect(cache.get(key, () => 'v', { onUnavailable: 'throw' })).rejects.toMatchObject({
+    code: 'REDCACHE_UNAVAILABLE',
+    cause: expect.objectContaining({ message: expect.stringContaining('WRONGTYPE') }),
+  });
+  expect(await client.hGetAll(key)).toMatchObject({ field: 'value' });
+  expect(cache.peek(key).hit).toBe(false);
+});
+
+test('a value that looks like anything of ours is that value, in every process (I15)', async () => {
+  const [one, two] = [await openCache(url), await openCache(url)];
+  const values: unknown[] = [
+    'rc1 l somebody\n',
+    'rc1 n 0 0\n',
+    'rc1 v 0 0\n1',
+    'rc2 v 0 0\n1',
+    '',
+    '\n',
+    '\u0000\u{1f600}\ud800',
+    { toString: 'x', constructor: null },
+    [],
+    {},
+    0,
+    false,
+    null,
+  ];
+  for (const value of values) {
+    const [loaded, set] = [newKey(), newKey()];
+    expect(await one.cache.get<unknown>(loaded, () => value)).toEqual(value);
+    expect(await two.cache.get(loaded, () => 'not asked')).toEqual(value);
+    await one.cache.set(set, value);
+    expect(await two.cache.get(set, () => 'not asked')).toEqual(value);
+    expect(one.cache.peek(loaded)).toEqual({ hit: true, value });
+  }
+});

@@ -165,9 +165,12 @@ export class Acquisition {
     const sent = link.send(key, (port) => acquire(port, keys, holder, leaseMs));
     let answer: AcquireAnswer;
     try {
-      answer = await this.#orLater(sent);
+      answer = await this.#patience.orOver(sent);
+      // The caller may have gone after the answer came and before this runs.
+      this.#patience.throwIfOver();
     } catch (error) {
       lease.abandon();
+      if (this.#patience.isOver) this.#giveBackLater(sent);
       this.#patience.throwIfOver();
       if (isUnknown(error)) this.#mayStand = true;
       return { is: 'failed', error };
@@ -196,23 +199,9 @@ export class Acquisition {
     return { is: 'acquired', lock };
   }
 
-  /** If the caller goes before the answer comes, what it brings is given back when it is there. */
-  async #orLater(sent: Promise<AcquireAnswer>): Promise<AcquireAnswer> {
-    try {
-      return await this.#patience.orOver(sent);
-    } catch (error) {
-      if (this.#patience.isOver)
-        this.#around.releases.after(
-          sent.then((late) => late.is === 'acquired', isUnknown),
-          this.#leftover(),
-        );
-      throw error;
-    }
-  }
-
   async #waitForRelease(link: Link, remainingMs: number): Promise<void> {
     this.#sayWaiting();
-    if (!link.tracks) this.#around.connections.contended();
+    if (!link.tracks) await this.#patience.orOver(this.#around.connections.contended(this.#key));
     const endMs = remainingMs < 0 ? NO_END_MS : remainingMs + SLACK_MS;
     let woken = await this.#sleep(
       link.tracks
@@ -276,6 +265,12 @@ export class Acquisition {
     const { commandTimeoutMs } = this.#around.settings;
     const message = `lock '${key}': Redis could not be asked within ${commandTimeoutMs} ms`;
     return new UnavailableError(message, { key, cause });
+  }
+
+  /** The caller has gone: what the answer brings, if it still comes, is given back then. */
+  #giveBackLater(sent: Promise<AcquireAnswer>): void {
+    const mayStand = sent.then((late) => late.is === 'acquired', isUnknown);
+    this.#around.releases.after(mayStand, this.#leftover());
   }
 
   #leaveNothing(): void {

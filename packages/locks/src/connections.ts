@@ -1,4 +1,4 @@
-import { createTrackingCache } from '@redcache/core';
+import { type CommandPort, createTrackingCache } from '@redcache/core';
 import {
   type OwnTracked,
   openTracked,
@@ -17,8 +17,8 @@ export type TrackingMode = 'auto' | 'poll';
 export interface ConnectionSource {
   /** The user's connection. */
   readonly first: Tracked;
-  /** Opens one more that is tracked; left out where the first will do. */
-  readonly openTracked?: () => OwnTracked;
+  /** Opens one more that is tracked, in that database; left out where the first will do. */
+  readonly openTracked?: (database: number) => OwnTracked;
 }
 
 export function sourceOf(client: SingleClient, mode: TrackingMode): ConnectionSource {
@@ -27,7 +27,7 @@ export function sourceOf(client: SingleClient, mode: TrackingMode): ConnectionSo
   if (mode === 'poll') return { first: untracked() };
   const tracked = trackedOf(client);
   if (tracked !== undefined) return { first: tracked };
-  return { first: untracked(), openTracked: () => openTracked(client) };
+  return { first: untracked(), openTracked: (database) => openTracked(client, database) };
 }
 
 /**
@@ -40,7 +40,8 @@ export class Connections {
   readonly #onMoved: (link: Link) => void;
   readonly #first: Link;
   #current: Link;
-  #openTracked: (() => OwnTracked) | undefined;
+  #openTracked: ConnectionSource['openTracked'];
+  #closed = false;
   #own: { readonly tracked: OwnTracked; readonly link: Link; stop(): void } | undefined;
 
   constructor(source: ConnectionSource, budget: Budget, onMoved: (link: Link) => void) {
@@ -56,15 +57,24 @@ export class Connections {
   }
 
   /**
-   * Somebody has to wait: opens the tracked connection, the first time and if there may be one.
+   * Somebody has to wait for `key`: opens the tracked connection, the first time and if there may
+   * be one.
    *
+   * Sends: CLIENT INFO, once: in another database than the client's a lock that is held would be
+   * free. If that is not answered the next who waits tries again.
    * Throws: `ConfigError` if two copies of the client library make that impossible.
    */
-  contended(): void {
+  async contended(key: string): Promise<void> {
     const open = this.#openTracked;
     if (open === undefined) return;
     this.#openTracked = undefined;
-    const tracked = open();
+    const database = await this.#first.ask(key, selectedDatabase).catch(() => undefined);
+    if (this.#closed) return;
+    if (database === undefined) {
+      this.#openTracked = open;
+      return;
+    }
+    const tracked = open(database);
     const link = new Link(tracked, this.#budget);
     const stop = tracked.port.onConnection((connection) =>
       this.#use(connection === 'up' ? link : this.#first),
@@ -72,12 +82,13 @@ export class Connections {
     this.#own = { tracked, link, stop };
   }
 
-  close(): void {
+  /** Resolves when nothing that was asked is open any more, within the time for an answer. */
+  async close(): Promise<void> {
+    this.#closed = true;
     this.#openTracked = undefined;
-    this.#first.close();
     this.#own?.stop();
-    this.#own?.link.close();
     this.#own?.tracked.close();
+    await Promise.all([this.#first.close(), this.#own?.link.close()]);
   }
 
   #use(link: Link): void {
@@ -85,4 +96,11 @@ export class Connections {
     this.#current = link;
     this.#onMoved(link);
   }
+}
+
+/** Which database the connection is in; its client may have selected another since it was made. */
+async function selectedDatabase(port: CommandPort): Promise<number | undefined> {
+  const info = String(await port.send(['CLIENT', 'INFO']));
+  const database = / db=(\d+)/.exec(info)?.[1];
+  return database === undefined ? undefined : Number(database);
 }

@@ -6,7 +6,7 @@ import {
   type TrackingCache,
   UnavailableError,
 } from '@redcache/core';
-import { type Budget, TIMED_OUT } from '@redcache/core/toolkit';
+import { type Budget, isServerError, TIMED_OUT } from '@redcache/core/toolkit';
 
 /** The way to Redis: one connection, and the engine that hears its pushes, if any do come. */
 export class Link {
@@ -14,6 +14,7 @@ export class Link {
   readonly engine: TrackingCache;
   readonly #budget: Budget;
   readonly #stop: () => void;
+  readonly #asking = new Set<Promise<unknown>>();
   #connection: Connection = 'down';
 
   constructor(tracked: { port: CommandPort; engine: TrackingCache }, budget: Budget) {
@@ -53,22 +54,28 @@ export class Link {
 
   /** As {@link send}; throws {@link OutcomeUnknownError} as well when the time for an answer is over. */
   async ask<T>(key: string, command: (port: CommandPort) => Promise<T>): Promise<T> {
-    const answer = await this.#budget.bound(this.send(key, command));
-    if (answer !== TIMED_OUT) return answer;
+    const asking = this.#budget.bound(this.send(key, command));
+    this.#asking.add(asking);
+    try {
+      const answer = await asking;
+      if (answer !== TIMED_OUT) return answer;
+    } finally {
+      this.#asking.delete(asking);
+    }
     const message = `lock '${key}': Redis did not answer within ${this.#budget.budgetMs} ms`;
     throw new OutcomeUnknownError(message, { key });
   }
 
-  close(): void {
+  /** Resolves when all that was asked is answered, or its time over. */
+  async close(): Promise<void> {
     this.#stop();
+    await Promise.allSettled(this.#asking);
   }
 }
 
 /** What a server says that will soon answer otherwise: loading, failing over, busy. */
 const FOR_THE_MOMENT =
   /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|UNKILLABLE)\b/;
-/** Errors of a server begin with a code in capitals, those of a client don't. */
-const BY_THE_SERVER = /^[A-Z][A-Z0-9]+\b/;
 
 /** The key holds a type that no lock is kept in. */
 export function isWrongType(error: unknown): boolean {
@@ -76,22 +83,17 @@ export function isWrongType(error: unknown): boolean {
 }
 
 function explained(key: string, cause: unknown): unknown {
-  const message = cause instanceof Error ? cause.message : String(cause);
   if (isWrongType(cause))
     return new ConfigError(`lock '${key}': its key in Redis holds another type of value`, {
       key,
       cause,
     });
-  if (FOR_THE_MOMENT.test(message))
+  if (!isServerError(cause))
+    return new OutcomeUnknownError(`lock '${key}': the connection was lost before the answer`, {
+      key,
+      cause,
+    });
+  if (FOR_THE_MOMENT.test(cause.message))
     return new UnavailableError(`lock '${key}': Redis refused for the moment`, { key, cause });
-  if (BY_THE_SERVER.test(message) && !isSocketError(cause)) return cause;
-  return new OutcomeUnknownError(`lock '${key}': the connection was lost before the answer`, {
-    key,
-    cause,
-  });
-}
-
-/** System errors have a `code`; some messages of theirs begin in capitals too. */
-function isSocketError(cause: unknown): boolean {
-  return typeof (cause as { code?: unknown } | null)?.code === 'string';
+  return cause;
 }

@@ -113,10 +113,9 @@ export class HeldLock implements Lock {
   }
 
   /** The locks are closed: the holder learns that it is lost, the others need not wait for its end. */
-  close(): void {
-    const leftover = this.#leftover();
+  async close(): Promise<void> {
     this.lease.lose('closed');
-    this.#parts.releases.now(leftover);
+    await this.#parts.commands.release().catch(() => {});
   }
 
   async #release(): Promise<'released' | 'lost'> {

@@ -145,11 +145,11 @@ export class Locks implements AsyncDisposable {
     const closed = new ClosedError('the locks are closed');
     const ending = [...this.#acquisitions];
     for (const [acquisition] of ending) acquisition.exhaust(closed);
-    for (const lock of [...this.#held]) lock.close();
+    const givenBack = [...this.#held].map((lock) => lock.close());
     // What their attempts may have left in Redis is known when they have ended.
     await Promise.allSettled(ending.map(([, running]) => running));
-    await this.#releases.close();
-    this.#connections.close();
+    await Promise.all([this.#releases.close(), ...givenBack]);
+    await this.#connections.close();
   }
 
   #wanted(

@@ -16,7 +16,10 @@ import {
 import type { TrackingMode } from './connections.ts';
 
 export interface LocksOptions {
-  /** A client of node-redis made with `createClient`, with or without `clientSideCache`. */
+  /**
+   * A client of node-redis made with `createClient`, with or without `clientSideCache`. It must stay
+   * in its database: one that selects another has its locks there from then on.
+   */
   readonly client: SingleClient;
   /** What the keys of the locks begin with in Redis; default 'redcache:lock:'. */
   readonly prefix?: string;

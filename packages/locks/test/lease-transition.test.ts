@@ -298,6 +298,37 @@ const rows: readonly Row[] = [
     [],
   ],
   [
+    'plans the next extension for the shorter lease from its send on',
+    HELD,
+    { is: 'asked', id: 7, leaseMs: 600, nowMs: 100 },
+    { is: 'held', extendAtMs: 300, deadlineAtMs: 700 - 8 },
+    [{ do: 'extend', leaseMs: 600 }],
+  ],
+  [
+    'does not begin to extend because a caller did',
+    { ...HELD, extendAtMs: undefined },
+    { is: 'asked', id: 7, leaseMs: 600, nowMs: 100 },
+    { is: 'held', extendAtMs: undefined },
+    [{ do: 'extend', leaseMs: 600 }],
+    { autoExtend: false },
+  ],
+  [
+    'takes what an answer that came late says for what was true when it was asked for',
+    { ...VERIFYING, extendAtMs: undefined },
+    { is: 'verify-answered', verdict: { is: 'ours', remainingMs: 2_100 }, nowMs: 1_000 },
+    // The server said at 500 or later that it ends 2100 ms later: perhaps at 2600 already.
+    { is: 'held', deadlineAtMs: 500 + 2_100 - 23, running: { is: 'extend' } },
+    [{ do: 'extend', leaseMs: 2_000 }],
+    { autoExtend: false },
+  ],
+  [
+    'asks again within a second however long the lease and however often nothing was answered',
+    { ...VERIFYING, leaseMs: 3_600_000, deadlineAtMs: 3_000_000, failures: 20 },
+    { is: 'unanswered', error: 'x', nowMs: 600 },
+    { is: 'held', doubt: 'push', retryAtMs: 1_600 },
+    [],
+  ],
+  [
     'is not lost by a flush alone',
     HELD,
     { is: 'flushed', nowMs: 10 },

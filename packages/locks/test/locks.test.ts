@@ -365,6 +365,49 @@ test('close() ends within its time while Redis does not answer', async () => {
   expect(clock.timers).toBe(0);
 });
 
+test.for([0, 1, 2, 3, 4, 5, 6, 7])(
+  'close() takes a lock that is being granted, %i turns after its answer',
+  async (turns) => {
+    const { locks, server, port, clock } = await openLocks();
+    port.hang();
+    const end = locks.acquire('k').then(
+      (lock) => lock.signal.reason,
+      (error) => error,
+    );
+    await settled();
+    port.resume();
+    for (let i = 0; i < turns; i += 1) await Promise.resolve();
+    await locks.close();
+    expect(await end).toMatchObject({ code: expect.stringMatching(/CLOSED|LOCK_LOST/) });
+    expect(server.get('l:k')).toBe(undefined);
+    expect(clock.timers).toBe(0);
+  },
+);
+
+test('close() gives back every lock, however many are held', async () => {
+  const { locks, server } = await openLocks();
+  const keys = Array.from({ length: 1_200 }, (_, i) => `k${i}`);
+  await Promise.all(keys.map((key) => locks.acquire(key)));
+  await locks.close();
+  expect(keys.filter((key) => server.get(`l:${key}`) !== undefined)).toEqual([]);
+});
+
+test('close() leaves no call open, nor its timer, while Redis does not answer', async () => {
+  const { locks, port, clock } = await openLocks();
+  const lock = await locks.acquire('k');
+  port.hang();
+  const ends: string[] = [];
+  const end = (name: string) => () => void ends.push(name);
+  locks.isLocked('k').catch(end('isLocked'));
+  lock.release().catch(end('release'));
+  await settled();
+  const closing = locks.close().then(end('close'));
+  await pass(clock, 200);
+  await closing;
+  expect(ends).toEqual(['isLocked', 'release', 'close']);
+  expect(clock.timers).toBe(0);
+});
+
 test('withLock answers what its body does, and gives the lock back', async () => {
   const { locks, server } = await openLocks();
   const seen: (Lock | undefined)[] = [];

@@ -18,6 +18,7 @@ type Step = readonly [LeaseState, readonly LeaseEffect[]];
 const DRIFT_FLOOR_MS = 2;
 /** The first pause after a command that was not answered; doubled for each one in a row. */
 const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 1_000;
 /** An extension comes at a third of the lease, a retry then at least ten times until its end. */
 const EXTEND_AT = 1 / 3;
 const LONGEST_RETRY = 1 / 10;
@@ -235,7 +236,8 @@ function repaired(
   rules: LeaseRules,
 ): HeldState {
   const toleranceMs = driftMs(state.leaseMs, rules.driftRatio);
-  const shortened = nowMs + remainingMs < state.serverEndAtMs - toleranceMs;
+  // Counted from before the send, as every deadline: the answer may have come long after it was true.
+  const shortened = askedAtMs + remainingMs < state.serverEndAtMs - toleranceMs;
   const lengthened =
     remainingMs > Math.max(state.leaseMs, state.serverEndAtMs - askedAtMs) + toleranceMs;
   if (!shortened && !lengthened) return state;
@@ -248,7 +250,11 @@ function unanswered(state: HeldState, error: unknown, nowMs: number, rules: Leas
   const { running } = state;
   if (running === undefined) return [state, []];
   const failures = state.failures + 1;
-  const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), state.leaseMs * LONGEST_RETRY);
+  const pauseMs = Math.min(
+    FIRST_RETRY_MS * 2 ** (failures - 1),
+    LONGEST_RETRY_MS,
+    state.leaseMs * LONGEST_RETRY,
+  );
   const doubt =
     running.is === 'verify'
       ? worse(state.doubt, running.doubt)
@@ -294,8 +300,14 @@ function extend(
   const endsAtMs = sentAtMs + leaseMs;
   const deadlineAtMs = Math.min(state.deadlineAtMs, endsAtMs - driftMs(leaseMs, rules.driftRatio));
   const serverEndAtMs = Math.min(state.serverEndAtMs, endsAtMs);
+  // Unanswered, it may have made the lease so short that the next extension would come too late.
+  const extendAtMs =
+    state.extendAtMs === undefined
+      ? undefined
+      : Math.min(state.extendAtMs, sentAtMs + leaseMs * EXTEND_AT);
   const running = { is: 'extend', sentAtMs, leaseMs, ask } as const;
-  return [{ ...state, deadlineAtMs, serverEndAtMs, running }, [{ do: 'extend', leaseMs }]];
+  const next = { ...state, deadlineAtMs, serverEndAtMs, extendAtMs, running };
+  return [next, [{ do: 'extend', leaseMs }]];
 }
 
 /** When the lease is extended unasked; `Infinity` for never. */

@@ -106,6 +106,8 @@ export class ModelConnection implements TrackingPort {
   #tracking = false;
   #hanging: Waiting[] | undefined;
   #pushes: Invalidation[] = [];
+  /** Set: what the server says is still on its way. */
+  #onTheWay: { readonly waiting?: Waiting; arrive(): void }[] | undefined;
 
   constructor(server: ModelServer) {
     this.#server = server;
@@ -147,8 +149,10 @@ export class ModelConnection implements TrackingPort {
   down(): void {
     this.#tracking = false;
     this.#tracked.clear();
-    const lost = this.#hanging ?? [];
+    const unheard = (this.#onTheWay ?? []).flatMap(({ waiting }) => waiting ?? []);
+    const lost = [...unheard, ...(this.#hanging ?? [])];
     this.#hanging = undefined;
+    this.#onTheWay = undefined;
     this.#pushes = [];
     this.#tell('down');
     for (const { reject } of lost) reject(new Error('Socket closed unexpectedly'));
@@ -159,8 +163,16 @@ export class ModelConnection implements TrackingPort {
     this.#hanging = [];
   }
 
-  /** What was sent meanwhile runs, in order. */
+  /** From now on what is sent runs, but nothing of what the server says arrives. */
+  delay(): void {
+    this.#onTheWay = [];
+  }
+
+  /** What was sent meanwhile runs, in order; what is on its way arrives. */
   resume(): void {
+    const arriving = this.#onTheWay ?? [];
+    this.#onTheWay = undefined;
+    for (const { arrive } of arriving) arrive();
     const waiting = this.#hanging ?? [];
     this.#hanging = undefined;
     for (const push of this.#pushes.splice(0)) this.#push(push);
@@ -184,6 +196,7 @@ export class ModelConnection implements TrackingPort {
   #push(invalidation: Invalidation): void {
     if (this.#hanging) this.#pushes.push(invalidation);
     else if (this.#answering) this.#answering.push(invalidation);
+    else if (this.#onTheWay) this.#onTheWay.push({ arrive: () => this.#push(invalidation) });
     else for (const listener of [...this.#onPush]) listener(invalidation);
   }
 
@@ -194,13 +207,18 @@ export class ModelConnection implements TrackingPort {
 
   #answering: Invalidation[] | undefined;
 
-  #answer({ args, resolve, reject }: Waiting): void {
+  #answer(waiting: Waiting): void {
+    const { args, resolve, reject } = waiting;
     this.#answering = [];
+    let arrive: () => void;
     try {
-      resolve(this.#run(args));
+      const reply = this.#run(args);
+      arrive = () => resolve(reply);
     } catch (error) {
-      reject(error);
+      arrive = () => reject(error);
     }
+    if (this.#onTheWay) this.#onTheWay.push({ waiting, arrive });
+    else arrive();
     const pushes = this.#answering;
     this.#answering = undefined;
     for (const push of pushes) this.#push(push);
@@ -243,6 +261,7 @@ export class ModelConnection implements TrackingPort {
     this.log.push(command ?? '');
     switch (command) {
       case 'CLIENT':
+        if (sha1 === 'INFO') return 'id=1 name= db=0 user=default';
         this.#tracking = true;
         return 'OK';
       case 'GET':

@@ -1,0 +1,217 @@
+import { ManualClock, settled } from '@redcache/core/testing';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Lock } from '../src/lock.ts';
+import { type LockGround, openLocks, SETTINGS } from './support/lock-ground.ts';
+import { type ModelConnection, ModelServer } from './support/model-server.ts';
+import { pass } from './support/pass.ts';
+
+const USERS = 2;
+const KEY = 'k';
+
+/** `hang`: nothing runs. `delay`: it runs, but the answers take their time. `cut`: they are lost. */
+const MISHAPS = ['hang', 'delay', 'resume', 'run-unheard', 'cut', 'up'] as const;
+type Mishap = (typeof MISHAPS)[number];
+
+/** What may happen next: something that one of the users does, or that befalls its connection. */
+type Step =
+  | {
+      readonly is: 'acquire';
+      readonly user: number;
+      readonly leaseMs: number;
+      readonly autoExtend: boolean;
+    }
+  | { readonly is: 'abort' | 'release'; readonly user: number }
+  | { readonly is: 'extend'; readonly user: number; readonly leaseMs: number }
+  | { readonly is: Mishap; readonly user: number; readonly line: number }
+  | { readonly is: 'advance' | 'jump'; readonly byMs: number };
+
+const user = fc.nat(USERS - 1);
+const leaseMs = fc.integer({ min: 10, max: 6_000 });
+const byMs = fc.integer({ min: 1, max: 1_500 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      is: fc.constant('acquire'),
+      user,
+      leaseMs,
+      autoExtend: fc.boolean(),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ is: fc.constantFrom('release', 'abort'), user }) },
+  { weight: 3, arbitrary: fc.record({ is: fc.constant('extend'), user, leaseMs }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ is: fc.constantFrom(...MISHAPS), user, line: fc.nat(1) }),
+  },
+  { weight: 6, arbitrary: fc.record({ is: fc.constant('advance'), byMs }) },
+  { weight: 1, arbitrary: fc.record({ is: fc.constant('jump'), byMs }) },
+);
+
+/** One connection, and what has befallen it. */
+class Line {
+  readonly #port: ModelConnection;
+  #is: 'up' | 'slow' | 'hung' | 'down' = 'up';
+
+  constructor(port: ModelConnection) {
+    this.#port = port;
+  }
+
+  befall(mishap: Mishap): void {
+    switch (mishap) {
+      case 'hang':
+      case 'delay':
+        if (this.#is !== 'up') return;
+        this.#port[mishap]();
+        this.#is = mishap === 'hang' ? 'hung' : 'slow';
+        return;
+      case 'resume':
+        if (this.#is === 'down') return;
+        this.#port.resume();
+        this.#is = 'up';
+        return;
+      case 'run-unheard':
+        // A hung server comes to itself after the connection was given up.
+        if (this.#is !== 'hung') return;
+        this.#port.runUnheard();
+        this.#port.down();
+        this.#is = 'down';
+        return;
+      case 'cut':
+        this.#port.down();
+        this.#is = 'down';
+        return;
+      case 'up':
+        if (this.#is !== 'down') return;
+        this.#port.up();
+        this.#is = 'up';
+    }
+  }
+}
+
+/** One user of the lock, over one tracked connection or over two of which the second is. */
+class User {
+  readonly granted: Lock[] = [];
+  readonly #ground: LockGround;
+  readonly #lines: readonly Line[];
+  #abort = new AbortController();
+
+  static async enter(server: ModelServer, tracked: boolean): Promise<User> {
+    const first = await server.connect(tracked);
+    if (tracked) return new User(await openLocks({}, server, { first }), [first.port]);
+    const second = await server.connect();
+    const openTracked = () => ({ ...second, close: () => second.port.down() });
+    const ground = await openLocks({}, server, { first, openTracked });
+    return new User(ground, [first.port, second.port]);
+  }
+
+  constructor(ground: LockGround, ports: readonly ModelConnection[]) {
+    this.#ground = ground;
+    this.#lines = ports.map((port) => new Line(port));
+  }
+
+  get locks(): LockGround['locks'] {
+    return this.#ground.locks;
+  }
+
+  acquire(lease: number, autoExtend: boolean, onGrant: (lock: Lock) => void): void {
+    this.locks.acquire(KEY, { lease, autoExtend, wait: '5s', signal: this.#abort.signal }).then(
+      (lock) => {
+        this.granted.push(lock);
+        onGrant(lock);
+      },
+      () => {},
+    );
+  }
+
+  abort(): void {
+    this.#abort.abort();
+    this.#abort = new AbortController();
+  }
+
+  release(): void {
+    this.granted
+      .at(-1)
+      ?.release()
+      .catch(() => {});
+  }
+
+  extend(leaseMs: number): void {
+    this.granted
+      .at(-1)
+      ?.extend(leaseMs)
+      .catch(() => {});
+  }
+
+  befall(mishap: Mishap, line: number): void {
+    this.#lines[line]?.befall(mishap);
+  }
+}
+
+async function live(tracked: boolean, steps: readonly Step[]): Promise<void> {
+  const clock = new ManualClock();
+  const server = new ModelServer(clock);
+  const users: User[] = [];
+  for (let i = 0; i < USERS; i += 1) users.push(await User.enter(server, tracked));
+  let lastToken = 0n;
+  const check = (): void => {
+    for (const lock of users.flatMap(({ granted }) => granted))
+      if (lock.remainingMs() > 0)
+        expect(server.get(`l:${KEY}`)).toBe(`${lock.holder}:${lock.fencingToken}`);
+  };
+  for (const each of steps) {
+    const user = 'user' in each ? (users[each.user] as User) : undefined;
+    switch (each.is) {
+      case 'acquire':
+        user?.acquire(each.leaseMs, each.autoExtend, ({ fencingToken }) => {
+          expect(fencingToken).toBeGreaterThan(lastToken);
+          lastToken = fencingToken;
+        });
+        break;
+      case 'abort':
+      case 'release':
+        user?.[each.is]();
+        break;
+      case 'extend':
+        user?.extend(each.leaseMs);
+        break;
+      case 'advance':
+        await pass(clock, each.byMs, 100);
+        break;
+      case 'jump':
+        clock.jump(each.byMs);
+        break;
+      default:
+        user?.befall(each.is, each.line);
+    }
+    check();
+    await settled();
+    check();
+  }
+  for (const user of users) {
+    for (const line of [0, 1])
+      for (const what of ['resume', 'up'] as const) user.befall(what, line);
+    user.abort();
+  }
+  await pass(clock, 1_000, 100);
+  for (const user of users) user.release();
+  // Whatever has happened, the longest lease that can have been set bounds the wait for the lock.
+  const next = users[0]?.locks.acquire(KEY);
+  await pass(clock, 6_000 + SETTINGS.commandTimeoutMs, 100);
+  await (await next)?.release();
+  const closed = Promise.all(users.map(({ locks }) => locks.close()));
+  await pass(clock, 2 * SETTINGS.commandTimeoutMs);
+  await closed;
+  expect(server.get(`l:${KEY}`)).toBe(undefined);
+  expect(clock.timers).toBe(0);
+}
+
+test('whoever has time left has the lock in Redis, tokens rise, and nobody blocks it for ever', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.boolean(), fc.array(step, { maxLength: 60, size: 'max' }), live),
+    {
+      numRuns: 400,
+    },
+  );
+}, 60_000);

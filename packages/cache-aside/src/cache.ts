@@ -52,7 +52,7 @@ export class Cache {
     this.#format = new ValueFormat(settings.freeze);
     this.#shared = settings.freeze !== 'clone';
     const counters = this.#counters;
-    this.#uncertain = new UncertainKeys(keyspace.port);
+    this.#uncertain = new UncertainKeys(keyspace.port, settings.clock);
     const shared = { engine, keyspace, uncertain: this.#uncertain, counters };
     this.#reader = new Reader({ ...shared, format: this.#format, settings });
     this.#writer = new Writer({ ...shared, prefix: settings.prefix });

@@ -97,8 +97,20 @@ export const abortSignal: OptionReader<AbortSignal | undefined> = (value, name) 
   return value;
 };
 
-/** Redis takes any bytes for a key; an empty one is nearly always a variable that was not set. */
+/**
+ * Redis takes any bytes for a key. An empty one is nearly always a variable that was not set, and one
+ * that is no well-formed text would be another key there.
+ */
 export function checkKey(key: unknown, where: string): asserts key is string {
   if (typeof key !== 'string' || key === '')
     throw new ConfigError(`${where}: the key must be a string that is not empty`);
+  if (!isWellFormed(key))
+    throw new ConfigError(
+      `${where}: the key must be well-formed text, without half a surrogate pair`,
+    );
+}
+
+/** Half a character becomes U+FFFD on the wire, so that a push would name another key than this. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
 }

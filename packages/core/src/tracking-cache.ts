@@ -7,6 +7,7 @@ import {
   countTo,
   duration,
   having,
+  isWellFormed,
   type OptionReader,
   optional,
   readOptions,
@@ -177,7 +178,7 @@ export class TrackingCache {
    */
   guard(keys: readonly string[], onBroken?: OnBroken): Guard {
     const severed =
-      this.state !== 'tracking' || this.#guards.isFenced(keys) || keys.some(isUnpushable);
+      this.state !== 'tracking' || this.#guards.isFenced(keys) || !keys.every(isWellFormed);
     const guard = new Guard({ keys, openedAtMs: this.clock.nowMs(), severed, onBroken });
     this.#guards.open(guard);
     return guard;
@@ -309,11 +310,6 @@ export interface Fence {
 /** Makes an engine. Throws `ConfigError` for bad options. */
 export function createTrackingCache(options?: TrackingCacheOptions): TrackingCache {
   return new TrackingCache(options);
-}
-
-/** Half a character becomes U+FFFD on the wire, so that a push would name another key than this. */
-function isUnpushable(key: string): boolean {
-  return /\p{Surrogate}/u.test(key);
 }
 
 /** The id of the value of a key: the key itself, unless it begins like the id of a reply. */

@@ -107,9 +107,12 @@ describe.for(Object.entries(good))('%s takes', ([, [reader, ...values]]) => {
   });
 });
 
-test.for([undefined, null, '', 5, {}, Buffer.from('k')])('%j is no key', (key) => {
-  expect(() => checkKey(key, 'get')).toThrow(config(/^get: the key must be/));
-});
+test.for([undefined, null, '', 5, {}, Buffer.from('k'), 'half \ud83d', '\udc00'])(
+  '%j is no key',
+  (key) => {
+    expect(() => checkKey(key, 'get')).toThrow(config(/^get: the key must be/));
+  },
+);
 
 describe('an engine refuses', () => {
   test.for([

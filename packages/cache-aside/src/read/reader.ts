@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
 import { SingleFlight } from '@redcache/core/toolkit';
-import { Lease } from '@redcache/locks/lease';
 import { publish } from '../channels.ts';
 import { placeholder } from '../envelope.ts';
 import type { Policy, Settings } from '../options.ts';
@@ -10,8 +8,13 @@ import type { Keyspace, Seen } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
 import type { ValueFormat } from '../value.ts';
 import type { UncertainKeys } from '../write/uncertain.ts';
-import { type LoadAll, type Loaded, runLoader } from './loader.ts';
+import { Background } from './background.ts';
+import { loadLease } from './load-lease.ts';
+import type { LoadAll } from './loader.ts';
+import { Loading } from './loading.ts';
+import type { Claim, Reading } from './reading.ts';
 import { SharedRead } from './shared-read.ts';
+import { relay } from './signals.ts';
 import { Wake } from './wake.ts';
 
 /** A waiter tries again this long after the lease it saw must have ended, in case no push comes. */
@@ -28,23 +31,6 @@ type Look =
   | { readonly is: 'nothing'; readonly unreadable: string }
   | { readonly is: 'unavailable'; readonly error: unknown };
 
-/** The right to load a key; without a lease Redis is away, and nothing will be stored. */
-interface Claim {
-  readonly read: Reading;
-  readonly lease: { readonly life: Lease; readonly placeholder: string } | undefined;
-}
-
-/** One key on its way to a value. */
-export interface Reading {
-  /** As the user named it, and as it stands in Redis. */
-  readonly name: string;
-  readonly key: string;
-  readonly shared: SharedRead;
-  readonly load: LoadAll | undefined;
-  readonly policy: Policy;
-  readonly giveUpAtMs: number;
-}
-
 /**
  * The read path behind a local miss, as a story: look into Redis; if somebody loads the key wait for
  * the push and look again; if there is nothing take the lease, load, and store under it. All callers
@@ -58,11 +44,11 @@ export class Reader {
   readonly #counters: Counters;
   readonly #clock: Clock;
   readonly #hardMs: number;
-  readonly #driftRatio = 0.01;
   readonly #loads = new SingleFlight((detach) => new SharedRead(detach));
   readonly #looks = new SingleFlight((detach) => new SharedRead(detach));
   readonly #active = new Set<SharedRead>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #background = new Background();
+  readonly #loading: Loading;
 
   constructor(parts: {
     readonly engine: TrackingCache;
@@ -79,6 +65,9 @@ export class Reader {
     this.#counters = parts.counters;
     this.#clock = parts.settings.clock;
     this.#hardMs = parts.settings.hardMs;
+    const { clock, hardMs } = parts.settings;
+    const [flights, background] = [this.#loads, this.#background];
+    this.#loading = new Loading({ ...parts, clock, hardMs, flights, background });
   }
 
   /**
@@ -106,14 +95,14 @@ export class Reader {
       return shared.join(leave?.signal ?? signal);
     });
     if (leave !== undefined) void Promise.allSettled(answers).then(leave.stop);
-    if (led.length > 0) this.#track(this.#lead(led));
+    if (led.length > 0) this.#background.track(this.#lead(led));
     return Promise.all(answers);
   }
 
   /** Ends every story under way with `reason`, and waits until Redis knows. */
   async close(reason: unknown): Promise<void> {
     for (const shared of [...this.#active]) shared.abort(reason);
-    while (this.#running.size > 0) await Promise.all([...this.#running]);
+    await this.#background.settled();
   }
 
   async #lead(led: readonly Reading[]): Promise<void> {
@@ -160,7 +149,7 @@ export class Reader {
       }
     };
     await Promise.all(led.map((read, i) => act(read, looks[i] as Look)));
-    if (claims.length > 0) await this.#load(claims);
+    if (claims.length > 0) await this.#loading.load(claims);
     await Promise.all(waits);
   }
 
@@ -248,7 +237,7 @@ export class Reader {
   async #again(read: Reading): Promise<void> {
     if (this.#clock.nowMs() < read.giveUpAtMs) return this.#lead([read]);
     if (read.load === undefined) return read.shared.land(undefined);
-    return this.#load([{ read, lease: undefined }]);
+    return this.#loading.load([{ read, lease: undefined }]);
   }
 
   #withoutRedis(read: Reading, error: unknown, claims: Claim[]): void {
@@ -265,7 +254,12 @@ export class Reader {
   ): Promise<Look | { readonly is: 'claim'; readonly claim: Claim }> {
     const { key, policy } = read;
     const mark = placeholder(randomUUID());
-    const life = this.#leaseOf(read, mark);
+    const life = loadLease(read, mark, {
+      engine: this.#engine,
+      keyspace: this.#keyspace,
+      clock: this.#clock,
+      hardMs: this.#hardMs,
+    });
     const guard = this.#watch(read);
     try {
       life.acquiring();
@@ -290,143 +284,6 @@ export class Reader {
     life.held();
     return { is: 'claim', claim: { read, lease: { life, placeholder: mark } } };
   }
-
-  #leaseOf({ key, name, shared, policy, giveUpAtMs }: Reading, mark: string): Lease {
-    return new Lease({
-      key,
-      label: name,
-      leaseMs: policy.leaseMs,
-      driftRatio: this.#driftRatio,
-      autoExtend: true,
-      extendUntilAtMs: giveUpAtMs,
-      clock: this.#clock,
-      engine: this.#engine,
-      port: this.#keyspace.port,
-      commands: {
-        extend: (leaseMs) => this.#keyspace.extend(key, mark, leaseMs),
-        release: () => this.#keyspace.release(key, mark),
-        verify: async () => {
-          const { text, remaining } = await this.#keyspace.read(key);
-          if (text === null || remaining === 'unknown') return { is: 'deleted' };
-          if (text !== mark) return { is: 'taken' };
-          const remainingMs = remaining === 'none' ? Number.POSITIVE_INFINITY : remaining;
-          return { is: 'ours', remainingMs };
-        },
-      },
-      onForeignPush: () => shared.detach(),
-    });
-  }
-
-  /** One call of the loader for all keys that were won; each is stored, or not, by itself. */
-  async #load(claims: readonly Claim[]): Promise<void> {
-    const [first] = claims as readonly [Claim, ...Claim[]];
-    const { load } = first.read;
-    if (load === undefined) return;
-    const guards = claims.map((claim) => this.#watchLoad(claim));
-    try {
-      const loaded = await this.#run(load, claims);
-      await Promise.all(claims.map((claim) => this.#finish(claim, loaded)));
-    } catch (error) {
-      for (const { read, lease } of claims) {
-        if (lease !== undefined) this.#track(lease.life.release());
-        if (!read.shared.landed) read.shared.fail(error);
-      }
-    } finally {
-      for (const guard of guards) this.#engine.release(guard);
-    }
-  }
-
-  /**
-   * Callers may join until the key changes. With a lease pushes are its to judge, since some are our
-   * own; without one none is.
-   */
-  #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
-    this.#loads.reattach(key, shared);
-    return this.#engine.guard([key], (by) => {
-      if (by === 'severed' || lease === undefined) shared.detach();
-    });
-  }
-
-  async #run(load: LoadAll, claims: readonly Claim[]): Promise<Loaded> {
-    const names = claims.map(({ read }) => read.name);
-    this.#counters.loads += claims.length;
-    const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
-    const lost = claims.every(({ lease }) => lease !== undefined)
-      ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
-      : undefined;
-    try {
-      return await runLoader(load, names, {
-        hardMs: this.#hardMs,
-        clock: this.#clock,
-        abandoned: abandoned.signal,
-        lost: lost?.signal,
-      });
-    } catch (error) {
-      this.#counters.loadFailures += claims.length;
-      throw error;
-    } finally {
-      abandoned.stop();
-      lost?.stop();
-    }
-  }
-
-  async #finish({ read, lease }: Claim, loaded: Loaded): Promise<void> {
-    const { key, name, shared, policy } = read;
-    try {
-      const value = loaded.values.get(name);
-      const encoded = this.#format.encode(value, name, loaded.tookMs);
-      const longestMs = encoded.kind === 'present' ? policy.ttlMs : policy.negativeTtlMs;
-      const ttlMs = loaded.ttlMs ?? longestMs;
-      let stored = false;
-      if (lease !== undefined && !loaded.skipped) {
-        // The fill compares in Redis, so the lease has nothing more to say.
-        lease.life.end();
-        stored = await this.#fill(read, lease.placeholder, encoded, ttlMs);
-      } else if (lease !== undefined) this.#track(lease.life.release());
-      publish('redcache:cache:load', () => ({ key, ms: loaded.tookMs, stored }));
-      shared.land(encoded.value);
-    } catch (error) {
-      if (lease !== undefined) this.#track(lease.life.release());
-      shared.fail(error);
-    }
-  }
-
-  /** Stores what was loaded in Redis, if our lease still stands (I8), and keeps a copy here. */
-  async #fill(
-    { key, shared, policy }: Reading,
-    mark: string,
-    encoded: ReturnType<ValueFormat['encode']>,
-    ttlMs: number,
-  ): Promise<boolean> {
-    const guard = this.#engine.guard([key], () => shared.detach());
-    try {
-      const stored = await this.#keyspace.fill(key, mark, encoded.envelope, ttlMs);
-      if (stored)
-        this.#engine.fill(guard, key, encoded.value, {
-          kind: encoded.kind,
-          remaining: Math.min(ttlMs, policy.localTtlMs),
-          valueBytes: encoded.bytes,
-          by: 'own-write',
-        });
-      else this.#counters.lostLeases += 1;
-      return stored;
-    } catch (error) {
-      // Stored or not, the value is good for its callers.
-      if (!(error instanceof UnavailableError)) throw error;
-      this.#counters.unavailable += 1;
-      publish('redcache:cache:unavailable', () => ({ key, error }));
-      return false;
-    } finally {
-      this.#engine.release(guard);
-    }
-  }
-
-  /** Nobody waits for it but `close()`; what it has to report goes to those whom it concerns. */
-  #track(work: Promise<unknown>): void {
-    const done = (): void => void this.#running.delete(settled);
-    const settled = work.then(done, done);
-    this.#running.add(settled);
-  }
 }
 
 function shorter(remaining: number | 'none', localTtlMs: number): number | 'none' {
@@ -437,32 +294,4 @@ function shorter(remaining: number | 'none', localTtlMs: number): number | 'none
 /** How long to wait at most for a load that was seen. */
 function leaseLeftMs({ remaining }: Seen): number {
   return typeof remaining === 'number' ? remaining + SLACK_MS : 0;
-}
-
-/** A signal for many keys, so that its caller's own has one listener and Node sees no leak in it. */
-function relay(signal: AbortSignal): { signal: AbortSignal; stop(): void } {
-  const own = allAborted([signal]);
-  setMaxListeners(0, own.signal);
-  return own;
-}
-
-/** Aborts when all of them have, with the reason of the last. */
-function allAborted(signals: readonly AbortSignal[]): { signal: AbortSignal; stop(): void } {
-  const controller = new AbortController();
-  let left = signals.length;
-  const stops = signals.map((signal) => {
-    const onAbort = (): void => {
-      left -= 1;
-      if (left === 0) controller.abort(signal.reason);
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    return () => signal.removeEventListener('abort', onAbort);
-  });
-  return {
-    signal: controller.signal,
-    stop: () => {
-      for (const stop of stops) stop();
-    },
-  };
 }

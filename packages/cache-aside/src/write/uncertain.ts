@@ -1,9 +1,11 @@
-import type { CommandPort, Fence } from '@redcache/core';
+import type { Clock, CommandPort, Fence, Timer } from '@redcache/core';
 import { publish } from '../channels.ts';
 import { chunks } from '../redis/keyspace.ts';
 
 /** More keys than this are not remembered (I12). */
 const MAX_KEYS = 10_000;
+/** A server that is loading or failing over refuses for the moment, over a connection that lasts. */
+const RETRY_MS = 500;
 
 /**
  * Keys whose delete or write went unanswered: nobody knows what Redis holds (I13). Each stays fenced,
@@ -14,13 +16,16 @@ const MAX_KEYS = 10_000;
  */
 export class UncertainKeys {
   readonly #port: CommandPort;
+  readonly #clock: Clock;
   readonly #fences = new Map<string, Set<Fence>>();
   readonly #stop: () => void;
   #isUp = false;
   #isClosed = false;
+  #retry: Timer | undefined;
 
-  constructor(port: CommandPort) {
+  constructor(port: CommandPort, clock: Clock) {
     this.#port = port;
+    this.#clock = clock;
     this.#stop = port.onConnection((connection) => {
       this.#isUp = connection === 'up';
       if (this.#isUp) this.#deleteAgain();
@@ -65,6 +70,7 @@ export class UncertainKeys {
   close(): void {
     this.#isClosed = true;
     this.#stop();
+    this.#retry?.cancel();
     this.#giveUp();
   }
 
@@ -80,10 +86,18 @@ export class UncertainKeys {
         () => {
           for (const [key, fences] of known) this.#settle(key, fences);
         },
-        // The connection was lost again, or Redis refused: the next connection tries again.
-        () => {},
+        () => this.#refused(),
       );
     }
+  }
+
+  /** If the connection was lost instead, the next one tries again by itself. */
+  #refused(): void {
+    if (!this.#isUp || this.#isClosed || this.#retry !== undefined) return;
+    this.#retry = this.#clock.setTimer(RETRY_MS, () => {
+      this.#retry = undefined;
+      if (this.#isUp) this.#deleteAgain();
+    });
   }
 
   #settle(key: string, settled: Iterable<Fence>): void {

@@ -17,7 +17,7 @@ async function uncertain() {
   const client = new FakeClient();
   attach(engine, client);
   await client.connect();
-  const keys = new UncertainKeys(client);
+  const keys = new UncertainKeys(client, clock);
   const fences = (...names: string[]): Map<string, Fence> =>
     new Map(names.map((name) => [name, engine.fence([name])]));
   /** Whether a read of the key would be kept here. */
@@ -26,7 +26,7 @@ async function uncertain() {
     const filling = { kind: 'present', remaining: 1_000, valueBytes: 1 } as const;
     return engine.fill(guard, key, 'v', filling);
   };
-  return { engine, client, keys, fences, keeps };
+  return { clock, engine, client, keys, fences, keeps };
 }
 
 /** A command on the wire that the test answers. */
@@ -173,5 +173,46 @@ describe('closing', () => {
     expect(keys.size).toBe(0);
     expect(client.sent).toEqual([]);
     assertIdle(engine);
+  });
+});
+
+describe('a delete that Redis refuses over a connection that lasts', () => {
+  const refused = new Error('LOADING Redis is loading the dataset in memory');
+
+  test('is repeated after a while, until it is confirmed', async () => {
+    const { clock, client, keys, fences } = await uncertain();
+    keys.add(fences('k'), undefined);
+    for (let refusals = 0; refusals < 3; refusals += 1) {
+      client.next('DEL', 'k').fail(refused);
+      await settled();
+      expect(client.sent).toEqual([]);
+      expect(clock.timers).toBe(1);
+      clock.advance(500);
+    }
+    client.next('DEL', 'k').reply(1);
+    await settled();
+    expect(keys.size).toBe(0);
+    expect(clock.timers).toBe(0);
+  });
+
+  test('is left to the next connection when this one is lost meanwhile', async () => {
+    const { clock, client, keys, fences } = await uncertain();
+    keys.add(fences('k'), undefined);
+    client.next('DEL', 'k').fail(refused);
+    await settled();
+    client.connection('down');
+    clock.advance(500);
+    expect(client.sent).toEqual([]);
+    client.connection('up');
+    expect(client.sent.map(({ args }) => args.join(' '))).toContain('DEL k');
+  });
+
+  test('I14: leaves no timer behind when the cache is closed', async () => {
+    const { clock, client, keys, fences } = await uncertain();
+    keys.add(fences('k'), undefined);
+    client.next('DEL', 'k').fail(refused);
+    await settled();
+    keys.close();
+    expect(clock.timers).toBe(0);
   });
 });

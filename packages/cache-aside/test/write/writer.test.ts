@@ -21,7 +21,7 @@ async function writing(prefix = 'ns:') {
   attach(engine, client);
   await client.connect();
   const keyspace = new Keyspace(client, clock, 100);
-  const uncertain = new UncertainKeys(client);
+  const uncertain = new UncertainKeys(client, clock);
   const counters = new Counters();
   const writer = new Writer({ engine, keyspace, uncertain, counters, prefix });
   const put = (key: string): boolean => {

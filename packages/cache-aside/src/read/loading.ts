@@ -1,0 +1,147 @@
+import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
+import type { SingleFlight } from '@redcache/core/toolkit';
+import { publish } from '../channels.ts';
+import type { Keyspace } from '../redis/keyspace.ts';
+import type { Counters } from '../stats.ts';
+import type { ValueFormat } from '../value.ts';
+import type { Background } from './background.ts';
+import { type LoadAll, type Loaded, runLoader } from './loader.ts';
+import type { Claim, Reading } from './reading.ts';
+import type { SharedRead } from './shared-read.ts';
+import { allAborted } from './signals.ts';
+
+/** Loads keys that were won: calls the loader once, then settles each key by itself. */
+export class Loading {
+  readonly #engine: TrackingCache;
+  readonly #keyspace: Keyspace;
+  readonly #format: ValueFormat;
+  readonly #counters: Counters;
+  readonly #clock: Clock;
+  readonly #hardMs: number;
+  readonly #flights: SingleFlight<SharedRead>;
+  readonly #background: Background;
+
+  constructor(parts: {
+    readonly engine: TrackingCache;
+    readonly keyspace: Keyspace;
+    readonly format: ValueFormat;
+    readonly counters: Counters;
+    readonly clock: Clock;
+    readonly hardMs: number;
+    readonly flights: SingleFlight<SharedRead>;
+    readonly background: Background;
+  }) {
+    this.#engine = parts.engine;
+    this.#keyspace = parts.keyspace;
+    this.#format = parts.format;
+    this.#counters = parts.counters;
+    this.#clock = parts.clock;
+    this.#hardMs = parts.hardMs;
+    this.#flights = parts.flights;
+    this.#background = parts.background;
+  }
+
+  /** Never rejects: what goes wrong reaches the callers of the keys. */
+  async load(claims: readonly Claim[]): Promise<void> {
+    const [first] = claims as readonly [Claim, ...Claim[]];
+    const { load } = first.read;
+    if (load === undefined) return;
+    const guards = claims.map((claim) => this.#watchLoad(claim));
+    try {
+      const loaded = await this.#run(load, claims);
+      await Promise.all(claims.map((claim) => this.#finish(claim, loaded)));
+    } catch (error) {
+      for (const { read, lease } of claims) {
+        if (lease !== undefined) this.#background.track(lease.life.release());
+        if (!read.shared.landed) read.shared.fail(error);
+      }
+    } finally {
+      for (const guard of guards) this.#engine.release(guard);
+    }
+  }
+
+  /**
+   * Callers may join until the key changes. With a lease pushes are its to judge, since some are our
+   * own; without one none is.
+   */
+  #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
+    this.#flights.reattach(key, shared);
+    return this.#engine.guard([key], (by) => {
+      if (by === 'severed' || lease === undefined) shared.detach();
+    });
+  }
+
+  async #run(load: LoadAll, claims: readonly Claim[]): Promise<Loaded> {
+    const names = claims.map(({ read }) => read.name);
+    this.#counters.loads += claims.length;
+    const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
+    const lost = claims.every(({ lease }) => lease !== undefined)
+      ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
+      : undefined;
+    try {
+      return await runLoader(load, names, {
+        hardMs: this.#hardMs,
+        clock: this.#clock,
+        abandoned: abandoned.signal,
+        lost: lost?.signal,
+      });
+    } catch (error) {
+      this.#counters.loadFailures += claims.length;
+      throw error;
+    } finally {
+      abandoned.stop();
+      lost?.stop();
+    }
+  }
+
+  async #finish({ read, lease }: Claim, loaded: Loaded): Promise<void> {
+    const { key, name, shared, policy } = read;
+    try {
+      const value = loaded.values.get(name);
+      const encoded = this.#format.encode(value, name, loaded.tookMs);
+      const longestMs = encoded.kind === 'present' ? policy.ttlMs : policy.negativeTtlMs;
+      const ttlMs = loaded.ttlMs ?? longestMs;
+      let stored = false;
+      if (lease !== undefined && !loaded.skipped) {
+        // The fill compares in Redis, so the lease has nothing more to say.
+        lease.life.end();
+        stored = await this.#fill(read, lease.placeholder, encoded, ttlMs);
+      } else if (lease !== undefined) this.#background.track(lease.life.release());
+      publish('redcache:cache:load', () => ({ key, ms: loaded.tookMs, stored }));
+      shared.land(encoded.value);
+    } catch (error) {
+      if (lease !== undefined) this.#background.track(lease.life.release());
+      shared.fail(error);
+    }
+  }
+
+  /** Stores what was loaded in Redis, if our lease still stands (I8), and keeps a copy here. */
+  async #fill(
+    { key, shared, policy }: Reading,
+    mark: string,
+    encoded: ReturnType<ValueFormat['encode']>,
+    ttlMs: number,
+  ): Promise<boolean> {
+    const guard = this.#engine.guard([key], () => shared.detach());
+    try {
+      const stored = await this.#keyspace.fill(key, mark, encoded.envelope, ttlMs);
+      if (stored)
+        this.#engine.fill(guard, key, encoded.value, {
+          kind: encoded.kind,
+          remaining: Math.min(ttlMs, policy.localTtlMs),
+          valueBytes: encoded.bytes,
+          by: 'own-write',
+        });
+      else this.#counters.lostLeases += 1;
+      return stored;
+    } catch (error) {
+      // Stored or not, the value is good for its callers.
+      if (!(error instanceof UnavailableError)) throw error;
+      this.#counters.unavailable += 1;
+      publish('redcache:cache:unavailable', () => ({ key, error }));
+      return false;
+    } finally {
+      this.#engine.release(guard);
+    }
+  }
+}

@@ -19,5 +19,6 @@ await cache.delete('user:42'); // every process drops its copy
 const found = await cache.getMany(['user:42', 'user:7'], async () => users);
 console.log(found.size, found.get('user:42')?.name); // -> 1 Grace
 
+await cache.deleteMany(['user:42', 'user:7']);
 await cache.close();
 await client.close();

@@ -8,10 +8,18 @@ import { CodecError } from './errors.ts';
  * left out.
  */
 export function encodeJson(value: unknown, key: string): string {
-  const offence = findOffence(value, '', '$', new Set());
-  if (offence !== undefined)
-    throw new CodecError(`the value of '${key}' cannot be stored as JSON: ${offence}`, { key });
-  return JSON.stringify(value);
+  const refuse = (offence: string, cause?: unknown): never => {
+    const message = `the value of '${key}' cannot be stored as JSON: ${offence}`;
+    throw new CodecError(message, { key, ...(cause !== undefined && { cause }) });
+  };
+  try {
+    const offence = findOffence(value, '', '$', new Set());
+    return offence === undefined ? JSON.stringify(value) : refuse(offence);
+  } catch (error) {
+    // What Node says when the stack, or the longest string, is too short for it.
+    if (error instanceof RangeError) return refuse('it is too deep or too long', error);
+    throw error;
+  }
 }
 
 /** Throws `SyntaxError` for what is no JSON; the caller treats it as absent. */
@@ -60,6 +68,7 @@ function findOffenceInJson(value: unknown, path: string, within: Set<object>): s
 function findOffenceInObject(value: object, path: string, within: Set<object>): string | undefined {
   const kind = Object.prototype.toString.call(value).slice(8, -1);
   if (HOLDS_NOTHING_FOR_JSON.test(kind)) return `a ${kind} at ${path}`;
+  if (value instanceof Number) return findOffenceInJson(Number(value), path, within);
   return goInto(value, path, within, () => {
     if (Array.isArray(value)) {
       for (let i = 0; i < value.length; i++) {

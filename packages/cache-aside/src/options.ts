@@ -17,7 +17,10 @@ import type { Freeze } from './freeze.ts';
 export interface PolicyOptions {
   /** How long a value lives in Redis, and in every process at most; default '5m'. */
   readonly ttl?: Duration;
-  /** The longest a copy lives in this process; default: as long as in Redis. */
+  /**
+   * The longest a copy lives in this process; default: as long as in Redis. Never longer than the
+   * `ttl` of the client's `clientSideCache`.
+   */
   readonly localTtl?: Duration;
   /** How long the knowledge that a key is absent lives; default '10s'. */
   readonly negativeTtl?: Duration;
@@ -74,7 +77,40 @@ export interface Settings {
   readonly policy: Policy;
 }
 
-const unavailable = oneOf('load', 'throw');
+const DEFAULT_POLICY: Policy = {
+  ttlMs: 300_000,
+  localTtlMs: Number.POSITIVE_INFINITY,
+  negativeTtlMs: 10_000,
+  leaseMs: 10_000,
+  onUnavailable: 'load',
+};
+
+/** What is left out is as in `fallback`. */
+function policyReaders(fallback: Policy) {
+  return {
+    ttl: optional(duration, fallback.ttlMs),
+    localTtl: optional(duration, fallback.localTtlMs),
+    negativeTtl: optional(duration, fallback.negativeTtlMs),
+    lease: optional(duration, fallback.leaseMs),
+    onUnavailable: optional(oneOf('load', 'throw'), fallback.onUnavailable),
+  };
+}
+
+function policyFrom(
+  read: {
+    readonly [K in keyof ReturnType<typeof policyReaders>]: ReturnType<
+      ReturnType<typeof policyReaders>[K]
+    >;
+  },
+): Policy {
+  return {
+    ttlMs: read.ttl,
+    localTtlMs: read.localTtl,
+    negativeTtlMs: read.negativeTtl,
+    leaseMs: read.lease,
+    onUnavailable: read.onUnavailable,
+  };
+}
 
 const freeze: OptionReader<Freeze> = (value, name) => {
   if (value !== true && value !== false && value !== 'clone')
@@ -93,11 +129,7 @@ const timeout: OptionReader<{ redisMs: number; hardMs: number }> = (value, name)
 export function readCacheOptions(options: CacheOptions): Settings {
   const read = readOptions('createCache', options, {
     client: having<SingleClient>('sendCommand'),
-    ttl: optional(duration, 300_000),
-    localTtl: optional(duration, Number.POSITIVE_INFINITY),
-    negativeTtl: optional(duration, 10_000),
-    lease: optional(duration, 10_000),
-    onUnavailable: optional(unavailable, 'load'),
+    ...policyReaders(DEFAULT_POLICY),
     namespace: optional(text, ''),
     timeout,
     freeze: optional(freeze, true),
@@ -109,13 +141,7 @@ export function readCacheOptions(options: CacheOptions): Settings {
     ...read.timeout,
     freeze: read.freeze,
     clock: read.clock,
-    policy: {
-      ttlMs: read.ttl,
-      localTtlMs: read.localTtl,
-      negativeTtlMs: read.negativeTtl,
-      leaseMs: read.lease,
-      onUnavailable: read.onUnavailable,
-    },
+    policy: policyFrom(read),
   };
 }
 
@@ -126,24 +152,8 @@ export function readGetOptions(
   policy: Policy,
 ): { readonly policy: Policy; readonly signal: AbortSignal | undefined } {
   if (options === undefined) return { policy, signal: undefined };
-  const read = readOptions(where, options, {
-    ttl: optional(duration, policy.ttlMs),
-    localTtl: optional(duration, policy.localTtlMs),
-    negativeTtl: optional(duration, policy.negativeTtlMs),
-    lease: optional(duration, policy.leaseMs),
-    onUnavailable: optional(unavailable, policy.onUnavailable),
-    signal: abortSignal,
-  });
-  return {
-    policy: {
-      ttlMs: read.ttl,
-      localTtlMs: read.localTtl,
-      negativeTtlMs: read.negativeTtl,
-      leaseMs: read.lease,
-      onUnavailable: read.onUnavailable,
-    },
-    signal: read.signal,
-  };
+  const read = readOptions(where, options, { ...policyReaders(policy), signal: abortSignal });
+  return { policy: policyFrom(read), signal: read.signal };
 }
 
 export function readSetOptions(

@@ -104,6 +104,7 @@ describe('what JSON cannot hold is refused, with its path', () => {
     ['NaN at $', () => Number.NaN],
     ['Infinity at $.n', () => ({ n: Number.POSITIVE_INFINITY })],
     ['-Infinity at $[0]', () => [-Infinity]],
+    ['NaN at $', () => Object(Number.NaN)],
     ['a Map at $', () => new Map([[1, 2]])],
     ['a Set at $.s', () => ({ s: new Set() })],
     ['a WeakMap at $', () => new WeakMap()],
@@ -122,4 +123,10 @@ describe('what JSON cannot hold is refused, with its path', () => {
   ])('%s', (message, make) => {
     expect(refusal(make())).toBe(message);
   });
+});
+
+test('a value too deep for JSON is refused', () => {
+  let deep: unknown = 1;
+  for (let i = 0; i < 100_000; i += 1) deep = [deep];
+  expect(() => encodeJson(deep, 'k')).toThrow(expect.objectContaining({ code: 'REDCACHE_CODEC' }));
 });

@@ -2,6 +2,7 @@ import { assertStoreValid, ManualClock, settled } from '@redcache/core/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readEnvelope } from '../src/envelope.ts';
+import type { LoadContext } from '../src/index.ts';
 import { type ModelProcess, quiet, startProcess } from './model/model-process.ts';
 import { ModelRedis } from './model/model-redis.ts';
 
@@ -47,6 +48,7 @@ interface Run {
   readonly key: string;
   /** What the source of truth held when the loader asked it. */
   readonly version: number;
+  readonly signal: AbortSignal;
   answer(value: unknown): void;
   fail(error: unknown): void;
 }
@@ -91,7 +93,8 @@ class World {
       }
       case 'fail': {
         const [run] = this.runs.splice(each.nth % Math.max(1, this.runs.length), 1);
-        return run?.fail(new Error('no database'));
+        // Told to stop, it does, as fetch would with the signal.
+        return run?.fail(run.signal.aborted ? run.signal.reason : new Error('no database'));
       }
       case 'leave':
         return this.calls[each.nth % Math.max(1, this.calls.length)]?.abort.abort('left');
@@ -124,8 +127,8 @@ class World {
     const call: Call = { abort, done: false };
     this.calls.push(call);
     const floors = new Map(this.floors[at]);
-    const load = (names: string[]): Promise<Record<string, unknown>> =>
-      Promise.all(names.map((name) => this.#load(name))).then(Object.fromEntries);
+    const load = (names: string[], context: LoadContext): Promise<Record<string, unknown>> =>
+      Promise.all(names.map((name) => this.#load(name, context))).then(Object.fromEntries);
     const options = { signal: abort.signal };
     const reading =
       keys.length > 1
@@ -133,7 +136,7 @@ class World {
         : cache
             .get(
               keys[0] as string,
-              how === 'load' ? (name) => this.#only(name) : undefined,
+              how === 'load' ? (name, context) => this.#only(name, context) : undefined,
               options,
             )
             .then((value) => new Map([[keys[0] as string, value]]));
@@ -154,13 +157,15 @@ class World {
 
   readonly broken: unknown[] = [];
 
-  #only(name: string): Promise<unknown> {
+  #only(name: string, { signal }: LoadContext): Promise<unknown> {
     const version = this.truth.get(name) as number;
-    return new Promise((answer, fail) => this.runs.push({ key: name, version, answer, fail }));
+    return new Promise((answer, fail) =>
+      this.runs.push({ key: name, version, signal, answer, fail }),
+    );
   }
 
-  async #load(name: string): Promise<[string, unknown]> {
-    return [name, await this.#only(name)];
+  async #load(name: string, context: LoadContext): Promise<[string, unknown]> {
+    return [name, await this.#only(name, context)];
   }
 
   /** Changes the truth, then deletes: whatever comes of the delete, the old value is over here. */

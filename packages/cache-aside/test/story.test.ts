@@ -4,6 +4,7 @@ import { assertStoreValid, ManualClock, settled } from '@redcache/core/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { placeholder, valueEnvelope } from '../src/envelope.ts';
 import type { CacheOptions, LoadContext } from '../src/index.ts';
+import { fill } from '../src/scripts/fill.ts';
 import { type ModelProcess, quiet, startProcess } from './model/model-process.ts';
 import { ModelRedis } from './model/model-redis.ts';
 
@@ -252,6 +253,59 @@ describe('a delete while a loader runs', () => {
     expect(cache.stats().lostLeases).toBe(1);
   });
 
+  test('a loader that gives up because it was told so is run anew for its callers', async () => {
+    const { cache } = await start();
+    const { load, runs } = loader();
+    const caller = watch(cache.get('k', load));
+    await idle();
+    await Promise.all([cache.delete('k'), idle()]);
+    // As fetch does, when it was given the signal.
+    runs[0]?.fail(runs[0].context.signal.reason);
+    await idle();
+    expect(runs).toHaveLength(2);
+    runs[1]?.answer('new');
+    await idle();
+    expect(caller).toEqual({ done: true, value: 'new' });
+    expect(cache.peek('k')).toEqual({ hit: false });
+  });
+
+  test('a loader that has given up is not told again, however often the key changes', async () => {
+    const { cache } = await start();
+    const { load, runs } = loader();
+    const caller = watch(cache.get('k', load));
+    await idle();
+    redis.by('DEL', 'k');
+    await idle();
+    runs[0]?.fail(new Error('given up', { cause: runs[0].context.signal.reason }));
+    await idle();
+    await Promise.all([cache.delete('k'), idle()]);
+    const anew = watch(cache.get('k', load));
+    await idle();
+    expect(runs).toHaveLength(3);
+    expect(runs[1]?.context.signal.aborted).toBe(false);
+    runs[1]?.answer('second');
+    await idle();
+    expect(caller.value).toBe('second');
+    expect(anew.done).toBe(false);
+    runs[2]?.answer('third');
+    await idle();
+    expect(anew.value).toBe('third');
+    expect(cache.peek('k')).toEqual({ hit: true, value: 'third' });
+  });
+
+  test('an error of its own reaches its callers as it is, also after the lease was lost', async () => {
+    const { cache } = await start();
+    const { load, runs } = loader();
+    const caller = watch(cache.get('k', load));
+    await idle();
+    await Promise.all([cache.delete('k'), idle()]);
+    const error = new Error('no database');
+    runs[0]?.fail(error);
+    await idle();
+    expect(caller.error).toBe(error);
+    expect(runs).toHaveLength(1);
+  });
+
   test('a set during a load wins, and is what is read afterwards', async () => {
     const { cache } = await start();
     const { load, runs } = loader();
@@ -265,6 +319,46 @@ describe('a delete while a loader runs', () => {
     expect(value).toBe('set');
     expect(runs).toHaveLength(1);
   });
+});
+
+test('a value that Redis refuses frees the key at once, and reaches its caller', async () => {
+  const { cache, connection } = await start();
+  const send = connection.send.bind(connection);
+  connection.send = (args) =>
+    args.includes(fill.sha1) || args.includes(fill.lua)
+      ? Promise.reject(new Error("OOM command not allowed when used memory > 'maxmemory'."))
+      : send(args);
+  const [value] = await Promise.all([cache.get('k', () => 'v'), idle()]);
+  expect(value).toBe('v');
+  await idle();
+  expect(redis.peek('k')).toBeUndefined();
+  expect(cache.peek('k')).toEqual({ hit: false });
+});
+
+test('what was written a moment before is read, also by who did not wait for it', async () => {
+  const { cache } = await start();
+  await Promise.all([cache.set('k', 'old'), idle()]);
+  const writing = cache.set('k', 'new');
+  const reading = cache.get('k');
+  await idle();
+  await writing;
+  expect(await reading).toBe('new');
+});
+
+test('a load that nobody waits for any more when it is granted counts as none', async () => {
+  const { cache, connection } = await start();
+  const { load, runs } = loader();
+  const abort = new AbortController();
+  const caller = watch(cache.get('k', load, { signal: abort.signal }));
+  connection.execute(2);
+  connection.deliver();
+  await settled();
+  abort.abort('bored');
+  await idle();
+  expect(caller.error).toBe('bored');
+  expect(runs).toHaveLength(0);
+  expect(redis.peek('k')).toBeUndefined();
+  expect(cache.stats()).toMatchObject({ loads: 0, loadFailures: 0 });
 });
 
 describe('Redis that does not answer', () => {

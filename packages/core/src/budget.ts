@@ -3,6 +3,12 @@ import type { Clock, Timer } from './clock.ts';
 /** What {@link Budget.bound} answers when time ran out first. */
 export const TIMED_OUT: unique symbol = Symbol('timed out');
 
+/**
+ * Timers of a loop that was blocked run before it reads what has arrived meanwhile. One that is late
+ * by more than this gives the loop as long again to do so, or every answer would count as none.
+ */
+const LATE_MS = 5;
+
 interface Waiting {
   readonly deadlineAtMs: number;
   end(): void;
@@ -61,12 +67,19 @@ export class Budget {
     if (this.#timer !== undefined) return;
     const [first] = this.#waiting;
     if (first === undefined) return;
-    const delayMs = Math.max(0, first.deadlineAtMs - this.#clock.nowMs());
+    const { deadlineAtMs } = first;
+    const delayMs = Math.max(0, deadlineAtMs - this.#clock.nowMs());
     this.#timer = this.#clock.setTimer(delayMs, () => {
-      this.#timer = undefined;
-      this.#expire();
-      this.#arm();
+      const isLate = this.#clock.nowMs() > deadlineAtMs + LATE_MS;
+      if (isLate) this.#timer = this.#clock.setTimer(LATE_MS, () => this.#fire());
+      else this.#fire();
     });
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    this.#expire();
+    this.#arm();
   }
 
   #expire(): void {

@@ -105,10 +105,25 @@ describe('settles', () => {
     wait('b');
     clock.jump(500);
     wait('c');
-    clock.advance(0);
+    clock.advance(5);
     await settled();
     expect(ended).toEqual(['a timed out', 'b timed out']);
     expect(clock.timers).toBe(1);
+  });
+
+  test('as the promise does when its answer came while the process was stopped', async () => {
+    const { clock, ended, wait } = setting();
+    const answered = wait('answered');
+    wait('hung');
+    clock.jump(500);
+    // The timers of a loop that was blocked run before what has arrived meanwhile is read.
+    clock.advance(0);
+    answered.resolve('value');
+    await settled();
+    expect(ended).toEqual(['value']);
+    clock.advance(5);
+    await settled();
+    expect([ended, clock.timers]).toEqual([['value', 'hung timed out'], 0]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { type Clock, ConfigError, type Duration } from '@redcache/core';
 import { durationMs } from '@redcache/core/toolkit';
 import { LoadTimeoutError } from '../errors.ts';
@@ -25,6 +26,16 @@ export type Loader<V> = (
 export type LoadMany<V> = (keys: string[], context: LoadContext) => Loads<V> | Promise<Loads<V>>;
 export type Loads<V> = ReadonlyMap<string, V | undefined> | Readonly<Record<string, V | undefined>>;
 
+/**
+ * Whether a loader failed because it was told to stop: with the reason it was given, or with the
+ * error that Node and others make of it.
+ */
+export function gaveUp(error: unknown, { aborted, reason }: AbortSignal): boolean {
+  if (!aborted) return false;
+  const { name, cause } = Object(error) as Partial<Error>;
+  return error === reason || cause === reason || name === 'AbortError';
+}
+
 /** A loader for any number of keys, which is what both kinds become. */
 export type LoadAll = (
   keys: string[],
@@ -48,8 +59,9 @@ export function loadOne<V>(loader: Loader<V>): LoadAll {
 export function loadSeveral<V>(loadMany: LoadMany<V>): LoadAll {
   return async (keys, context) => {
     const loads: unknown = await loadMany(keys, context);
-    if (loads instanceof Map) return loads;
-    if (typeof loads === 'object' && loads !== null && !Array.isArray(loads))
+    if (types.isMap(loads)) return loads as ReadonlyMap<string, unknown>;
+    // Any other list of things has no keys, and would say that all are absent.
+    if (typeof loads === 'object' && loads !== null && !(Symbol.iterator in loads))
       return new Map(Object.entries(loads));
     throw new ConfigError('loadMany must answer a Map or an object from key to value');
   };
@@ -61,7 +73,7 @@ export function loadSeveral<V>(loadMany: LoadMany<V>): LoadAll {
  * loader that goes on regardless is not waited for.
  *
  * `lost`: the lease; its loss is told to the loader but ends nothing, since its callers still want
- * the value.
+ * the value. See {@link gaveUp} for one that gives up.
  */
 export async function runLoader(
   load: LoadAll,

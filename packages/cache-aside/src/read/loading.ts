@@ -5,7 +5,7 @@ import type { Keyspace } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
 import type { ValueFormat } from '../value.ts';
 import type { Background } from './background.ts';
-import { type LoadAll, type Loaded, runLoader } from './loader.ts';
+import { gaveUp, type LoadAll, type Loaded, runLoader } from './loader.ts';
 import type { Claim, Reading } from './reading.ts';
 import type { SharedRead } from './shared-read.ts';
 import { allAborted } from './signals.ts';
@@ -43,12 +43,12 @@ export class Loading {
 
   /** Never rejects: what goes wrong reaches the callers of the keys. */
   async load(claims: readonly Claim[]): Promise<void> {
-    const [first] = claims as readonly [Claim, ...Claim[]];
-    const { load } = first.read;
+    const load = claims[0]?.read.load;
     if (load === undefined) return;
     const guards = claims.map((claim) => this.#watchLoad(claim));
     try {
       const loaded = await this.#run(load, claims);
+      if (loaded === 'gave up') return await this.#loadUntold(claims);
       await Promise.all(claims.map((claim) => this.#finish(claim, loaded)));
     } catch (error) {
       for (const { read, lease } of claims) {
@@ -58,6 +58,15 @@ export class Loading {
     } finally {
       for (const guard of guards) this.#engine.release(guard);
     }
+  }
+
+  /**
+   * The leases were lost and the loader stopped when it was told so, but its callers still want the
+   * value (I8). Without a lease it is told nothing more, so that changes without end starve nobody.
+   */
+  #loadUntold(claims: readonly Claim[]): Promise<void> {
+    const wanted = claims.filter(({ read }) => !read.shared.landed);
+    return this.load(wanted.map(({ read }) => ({ read, lease: undefined })));
   }
 
   /**
@@ -71,10 +80,12 @@ export class Loading {
     });
   }
 
-  async #run(load: LoadAll, claims: readonly Claim[]): Promise<Loaded> {
+  async #run(load: LoadAll, claims: readonly Claim[]): Promise<Loaded | 'gave up'> {
     const names = claims.map(({ read }) => read.name);
-    this.#counters.loads += claims.length;
     const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
+    // All callers may have left while the last of the keys was being won.
+    abandoned.signal.throwIfAborted();
+    this.#counters.loads += claims.length;
     const lost = claims.every(({ lease }) => lease !== undefined)
       ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
       : undefined;
@@ -86,6 +97,7 @@ export class Loading {
         lost: lost?.signal,
       });
     } catch (error) {
+      if (lost !== undefined && gaveUp(error, lost.signal)) return 'gave up';
       this.#counters.loadFailures += claims.length;
       throw error;
     } finally {
@@ -135,8 +147,9 @@ export class Loading {
       else this.#counters.lostLeases += 1;
       return stored;
     } catch (error) {
-      // Stored or not, the value is good for its callers.
+      // Stored or not, the value is good for its callers; others need not wait for the lease to end.
       if (!(error instanceof UnavailableError)) throw error;
+      this.#background.track(this.#keyspace.release(key, mark));
       this.#counters.unavailable += 1;
       publish('redcache:cache:unavailable', () => ({ key, error }));
       return false;

@@ -28,7 +28,7 @@ export class UncertainKeys {
     this.#clock = clock;
     this.#stop = port.onConnection((connection) => {
       this.#isUp = connection === 'up';
-      if (this.#isUp) this.#deleteAgain();
+      if (this.#isUp) this.#deleteAgain(this.#fences.keys());
     });
   }
 
@@ -56,8 +56,9 @@ export class UncertainKeys {
       this.#giveUp();
       return;
     }
+    // Its own keys alone: many may fail at once.
     const failed = (): void => {
-      if (this.#isUp) this.#deleteAgain();
+      if (this.#isUp) this.#deleteAgain(fences.keys());
     };
     const answered = (): void => {
       for (const [key, fence] of fences) this.#settle(key, [fence]);
@@ -78,8 +79,8 @@ export class UncertainKeys {
     for (const key of [...this.#fences.keys()]) this.#settle(key, this.#fences.get(key) ?? []);
   }
 
-  #deleteAgain(): void {
-    for (const keys of chunks([...this.#fences.keys()])) {
+  #deleteAgain(uncertain: Iterable<string>): void {
+    for (const keys of chunks([...uncertain].filter((key) => this.has(key)))) {
       // Those of a write that goes unanswered while this delete is under way are not settled by it.
       const known = keys.map((key) => [key, [...(this.#fences.get(key) ?? [])]] as const);
       this.#port.send(['DEL', ...keys]).then(
@@ -96,7 +97,7 @@ export class UncertainKeys {
     if (!this.#isUp || this.#isClosed || this.#retry !== undefined) return;
     this.#retry = this.#clock.setTimer(RETRY_MS, () => {
       this.#retry = undefined;
-      if (this.#isUp) this.#deleteAgain();
+      if (this.#isUp) this.#deleteAgain(this.#fences.keys());
     });
   }
 

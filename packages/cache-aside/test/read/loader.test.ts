@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { ManualClock, settled } from '@redcache/core/testing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { LoadTimeoutError } from '../../src/errors.ts';
@@ -169,10 +170,19 @@ describe('answers of a loader for many keys', () => {
     expect(await loadSeveral(async () => ({ a: 1 }))(['a'], context)).toEqual(map);
   });
 
-  test.each([[[1, 2]], [undefined], [null], ['text'], [7]])('cannot be %o', async (answer) => {
-    const load = loadSeveral(() => answer as never);
-    await expect(load(['a'], context)).rejects.toMatchObject({ code: 'REDCACHE_CONFIG' });
+  test('may be a Map of another realm', async () => {
+    const load = loadSeveral(() => runInNewContext("new Map([['a', 1]])"));
+    expect((await load(['a'], context)).get('a')).toBe(1);
   });
+
+  const listed = new Set(['a']);
+  test.each([[[1, 2]], [listed], [undefined], [null], ['text'], [7]])(
+    'cannot be %o',
+    async (answer) => {
+      const load = loadSeveral(() => answer as never);
+      await expect(load(['a'], context)).rejects.toMatchObject({ code: 'REDCACHE_CONFIG' });
+    },
+  );
 });
 
 test('no listener stays on the signals', async () => {

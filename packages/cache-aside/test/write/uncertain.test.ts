@@ -118,6 +118,19 @@ test('a command that fails while the connection is up is made good at once', asy
   expect(keys.size).toBe(0);
 });
 
+test('many commands that fail late cost one delete each, not one of all keys for each', async () => {
+  const { client, keys, fences } = await uncertain();
+  const commands = Array.from({ length: 1_000 }, () => unanswered());
+  for (const [i, { reply }] of commands.entries()) keys.add(fences(`k${i}`), reply);
+  for (const { fail } of commands) fail(new Error('READONLY refused late'));
+  await settled();
+  const named = client.sent.flatMap(({ args }) => args.slice(1));
+  expect(named).toHaveLength(1_000);
+  for (const { args, reply } of [...client.sent]) reply(args.length - 1);
+  await settled();
+  expect(keys.size).toBe(0);
+});
+
 test('a delete does not settle a write that became uncertain after it was sent', async () => {
   const { client, keys, fences, keeps } = await uncertain();
   client.connection('down');

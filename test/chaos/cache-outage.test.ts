@@ -24,28 +24,17 @@ interface Outage {
   readonly keepsData: boolean;
 }
 
-async function killed(): Promise<Outage> {
-  const server = await startStandalone();
-  const { node } = server;
-  return {
-    server,
-    url: server.url,
-    begin: () => node.kill(),
-    end: () => node.restart(),
-    keepsData: false,
-  };
-}
+const killed = (): Promise<Outage> => ofServer('kill', 'restart', false);
+const hung = (): Promise<Outage> => ofServer('pause', 'resume', true);
 
-async function hung(): Promise<Outage> {
+async function ofServer(
+  begin: 'kill' | 'pause',
+  end: 'restart' | 'resume',
+  keepsData: boolean,
+): Promise<Outage> {
   const server = await startStandalone();
   const { node } = server;
-  return {
-    server,
-    url: server.url,
-    begin: () => node.pause(),
-    end: () => node.resume(),
-    keepsData: true,
-  };
+  return { server, url: server.url, begin: () => node[begin](), end: () => node[end](), keepsData };
 }
 
 async function silent(): Promise<Outage> {

@@ -165,6 +165,25 @@ describe('while another process loads', () => {
     expect(new Set(woken)).toEqual(new Set(['push']));
   });
 
+  test('a load that began after a long wait keeps its lease for as long as it may run', async () => {
+    const options = { lease: 1_000, timeout: { hard: 4_000 } } as const;
+    const [one, two] = [await start(options), await start(options)];
+    const { load, runs } = loader();
+    const failing = watch(one.cache.get('k', load));
+    await idle();
+    const second = two.cache.get('k', load);
+    for (let i = 0; i < 30; i++) await pass(100);
+    runs[0]?.fail(new Error('no database'));
+    await idle();
+    expect(failing.error).toMatchObject({ message: 'no database' });
+    expect(runs).toHaveLength(2);
+    for (let i = 0; i < 35; i++) await pass(100);
+    runs[1]?.answer('late');
+    await idle();
+    expect(await second).toBe('late');
+    expect(redis.peek('k')?.text).toContain('"late"');
+  });
+
   test('longer than the hard timeout, one loads by himself and stores nothing', async () => {
     const { cache, engine } = await start({ timeout: { hard: 2_000 } });
     redis.by('SET', 'k', placeholder('theirs'), 'PX', '60000');

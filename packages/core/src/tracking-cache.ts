@@ -57,7 +57,16 @@ export type Fetched<V> =
 
 /** A Map holds no more entries than this. */
 const MOST_ENTRIES = 2 ** 24;
-export const entryCount: OptionReader<number> = countTo(MOST_ENTRIES);
+
+/** The options that say how much is kept, and for how long; an adapter's own are these and more. */
+export const boundReaders: {
+  readonly [K in 'maxEntries' | 'maxBytes' | 'ttl' | 'negativeTtl']: OptionReader<number>;
+} = {
+  maxEntries: optional(countTo(MOST_ENTRIES), 10_000),
+  maxBytes: optional(count, 64 * 1024 * 1024),
+  ttl: optional(duration, 300_000),
+  negativeTtl: optional(duration, 10_000),
+};
 
 /** Marks the ids of command replies, so that no key can be mistaken for one. */
 const MARK = '\u0001';
@@ -84,10 +93,7 @@ export class TrackingCache {
 
   constructor(options?: TrackingCacheOptions) {
     const read = readOptions('createTrackingCache', options, {
-      maxEntries: optional(entryCount, 10_000),
-      maxBytes: optional(count, 64 * 1024 * 1024),
-      ttl: optional(duration, 300_000),
-      negativeTtl: optional(duration, 10_000),
+      ...boundReaders,
       clock: optional(having<Clock>('nowMs', 'setTimer'), systemClock),
     });
     this.clock = read.clock;

@@ -79,16 +79,22 @@ test('without tracking a lock is had by asking again and again', async () => {
   expect(new Set(woken.map(({ cause }) => cause))).toEqual(new Set(['poll']));
 });
 
-test('FLUSHALL lets those who wait go on at once, and tokens rise all the same', async () => {
-  await using redis = await startStandalone();
+/** One holds `k` for a minute; another has seen that, and waits. */
+async function holderAndWaiter(url: string) {
   const woken = hear('redcache:lock:woken');
   const waits = hear('redcache:lock:waiting');
-  const one = await openLocks(redis.url);
-  const two = await openLocks(redis.url);
+  const one = await openLocks(url);
+  const two = await openLocks(url);
   const lock = await one.locks.acquire('k', { lease: '60s' });
   const waiting = two.locks.acquire('k');
   await eventually(() => waits.length === 1);
   await two.locks.isLocked('k');
+  return { lock, waiting, woken };
+}
+
+test('FLUSHALL lets those who wait go on at once, and tokens rise all the same', async () => {
+  await using redis = await startStandalone();
+  const { lock, waiting, woken } = await holderAndWaiter(redis.url);
   await redis.node.ask('FLUSHALL');
   const { fencingToken } = await waiting;
   expect(fencingToken).toBeGreaterThan(lock.fencingToken);
@@ -99,14 +105,7 @@ test('FLUSHALL lets those who wait go on at once, and tokens rise all the same',
 
 test('CLIENT KILL costs those who wait a reconnect, not the lease', async () => {
   await using redis = await startStandalone();
-  const woken = hear('redcache:lock:woken');
-  const waits = hear('redcache:lock:waiting');
-  const one = await openLocks(redis.url);
-  const two = await openLocks(redis.url);
-  const lock = await one.locks.acquire('k', { lease: '60s' });
-  const waiting = two.locks.acquire('k');
-  await eventually(() => waits.length === 1);
-  await two.locks.isLocked('k');
+  const { lock, waiting, woken } = await holderAndWaiter(redis.url);
   await redis.node.ask('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   // The waiter finds after its reconnect that the lock is still held, and waits on.
   await eventually(() => woken.length === 1);

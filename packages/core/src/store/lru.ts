@@ -9,7 +9,7 @@ export interface StoreBounds {
   readonly maxBytes: number;
 }
 
-/** What an entry costs beside its key and its value; measured in `bench`. */
+/** What every entry is counted with beside its key and its value, as users are told. */
 const OVERHEAD_BYTES = 100;
 
 /**

@@ -1,26 +1,18 @@
 import { BasicPooledClientSideCache, type createClient } from 'redis';
 import { callSafely } from '../../channels.ts';
-import type { Duration } from '../../duration.ts';
 import { ConfigError } from '../../errors.ts';
-import { count, duration, type OptionReader, optional, readOptions } from '../../options.ts';
+import { type OptionReader, readOptions } from '../../options.ts';
 import {
+  boundReaders,
   createTrackingCache,
-  entryCount,
   type Fetched,
   type TrackingCache,
+  type TrackingCacheOptions,
 } from '../../tracking-cache.ts';
 import { dependsOnKeysAlone } from './cacheable.ts';
 import { copyReply, replyBytes, saysAbsent } from './reply.ts';
 
-export interface ClientSideCacheOptions {
-  /** Local copies kept, default 10 000, at most 2^24. The least recently used leaves first. */
-  readonly maxEntries?: number;
-  /** Bytes of keys and values kept, with 100 more for each entry; default 64 MiB. */
-  readonly maxBytes?: number;
-  /** The longest any local copy lives, whatever the server's TTL; default '5m'. */
-  readonly ttl?: Duration;
-  /** The longest the knowledge that a key does not exist lives; default '10s'. */
-  readonly negativeTtl?: Duration;
+export interface ClientSideCacheOptions extends Omit<TrackingCacheOptions, 'clock'> {
   /**
    * Answers false for commands that are not to be cached. `command`: its name in capitals; `keys`:
    * as sent. One that throws is reported on `redcache:callback-error` and counts as false.
@@ -57,10 +49,7 @@ export class ClientSideCache extends BasicPooledClientSideCache {
     super({ recordStats: false });
     Object.defineProperty(this, BRAND, { value: true });
     const { cacheable, ...bounds } = readOptions('clientSideCache', options, {
-      maxEntries: optional(entryCount, 10_000),
-      maxBytes: optional(count, 64 * 1024 * 1024),
-      ttl: optional(duration, 300_000),
-      negativeTtl: optional(duration, 10_000),
+      ...boundReaders,
       cacheable: cacheableOption,
     });
     this.#cacheable = cacheable;

@@ -1,5 +1,5 @@
 import { ClosedError, ConfigError, type TrackingCache } from '@redcache/core';
-import { portOf, trackingOf } from '@redcache/core/node-redis';
+import { trackedOf, trackingOf } from '@redcache/core/node-redis';
 import { checkKey } from '@redcache/core/toolkit';
 import {
   type CacheOptions,
@@ -43,8 +43,15 @@ export class Cache {
 
   constructor(options: CacheOptions) {
     const settings = readCacheOptions(options);
+    // First, since it says what to do about a client without a cache.
     const engine = trackingOf(settings.client);
-    const keyspace = new Keyspace(portOf(settings.client), settings.clock, settings.redisMs);
+    const tracked = trackedOf(settings.client);
+    if (tracked === undefined)
+      throw new ConfigError(
+        'createCache: client must be tracked in the default mode, without optin, broadcast or noLoop',
+      );
+    const { port, session } = tracked;
+    const keyspace = new Keyspace(port, settings.clock, settings.redisMs);
     this.#settings = settings;
     this.#prefix = settings.prefix;
     this.#engine = engine;
@@ -53,7 +60,7 @@ export class Cache {
     this.#shared = settings.freeze !== 'clone';
     const counters = this.#counters;
     this.#uncertain = new UncertainKeys(keyspace.port, settings.clock);
-    const shared = { engine, keyspace, uncertain: this.#uncertain, counters };
+    const shared = { engine, session, keyspace, uncertain: this.#uncertain, counters };
     this.#reader = new Reader({ ...shared, format: this.#format, settings });
     this.#writer = new Writer({ ...shared, prefix: settings.prefix });
   }

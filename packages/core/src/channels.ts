@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
+import type { TrackingState } from './tracking/state.ts';
 
 /**
  * What redcache reports on `node:diagnostics_channel`. Nothing is built for a channel nobody
@@ -7,18 +8,34 @@ import { type Channel, channel } from 'node:diagnostics_channel';
 export interface CoreChannels {
   /** Redis said that a key changed. `entries`: how many local copies were dropped for it. */
   'redcache:invalidation': { readonly key: string; readonly entries: number };
-  /** Everything local was dropped. */
+  /** Everything local was dropped, or with `disconnect` what one connection had read. */
   'redcache:flush': { readonly cause: FlushCause; readonly entries: number };
-  /** The tracked connection came up, went down, or was closed for good. */
-  'redcache:connection': { readonly state: 'tracking' | 'untracked' | 'down' | 'closed' };
+  /**
+   * A connection changed its state. `reason`: why it is `untracked` (the server refuses, or its
+   * pushes do not arrive) or `unverified`.
+   */
+  'redcache:connection': { readonly state: TrackingState['is']; readonly reason?: unknown };
+  /** Nothing is cached, since the server tracks no connection; said once until one is tracked. */
+  'redcache:unsupported': { readonly reason: unknown };
+  /** A connection was not heard for `maxStaleness` and is being replaced. */
+  'redcache:silent': { readonly silentForMs: number };
   /** A caller's callback threw. Nothing else changed. */
   'redcache:callback-error': { readonly callback: string; readonly error: unknown };
 }
 
-/** Why everything was dropped: FLUSHALL and the like, a lost connection, a call of `clear()`. */
-export type FlushCause = 'flush' | 'disconnect' | 'clear' | 'close';
+/** Why: FLUSHALL and the like, a lost connection (what was read there), `clear()`, a FLUSHALL of ours. */
+export type FlushCause = 'flush' | 'disconnect' | 'clear' | 'close' | 'own-write';
 
 const channels = new Map<string, Channel>();
+
+export function channelOf(name: string): Channel {
+  let found = channels.get(name);
+  if (found === undefined) {
+    found = channel(name);
+    channels.set(name, found);
+  }
+  return found;
+}
 
 /** Publishes on one of a package's channels, given as its map of names and payloads. */
 export function publisher<Channels extends object>(): <N extends keyof Channels & string>(
@@ -26,11 +43,7 @@ export function publisher<Channels extends object>(): <N extends keyof Channels 
   payload: () => Channels[N],
 ) => void {
   return (name, payload) => {
-    let found = channels.get(name);
-    if (found === undefined) {
-      found = channel(name);
-      channels.set(name, found);
-    }
+    const found = channelOf(name);
     if (found.hasSubscribers) found.publish(payload());
   };
 }

@@ -12,6 +12,8 @@ export interface Clock {
 export interface Timer {
   /** After this `run` is never called. Harmless when it already was. */
   cancel(): void;
+  /** The process need not stay alive for it. */
+  unref?(): void;
 }
 
 /** Node clamps longer delays to one millisecond, so that a timer for a month would fire at once. */
@@ -21,6 +23,7 @@ class SystemTimer implements Timer {
   readonly #dueAtMs: number;
   readonly #run: () => void;
   #handle: NodeJS.Timeout;
+  #isUnrefed = false;
 
   constructor(delayMs: number, run: () => void) {
     this.#dueAtMs = performance.now() + delayMs;
@@ -30,7 +33,8 @@ class SystemTimer implements Timer {
 
   #arm(): NodeJS.Timeout {
     const leftMs = Math.ceil(this.#dueAtMs - performance.now());
-    return setTimeout(() => this.#fire(), Math.min(leftMs, LONGEST_TIMEOUT_MS));
+    const handle = setTimeout(() => this.#fire(), Math.min(leftMs, LONGEST_TIMEOUT_MS));
+    return this.#isUnrefed ? handle.unref() : handle;
   }
 
   /** Node counts from the start of the current turn of its loop: after a busy one it is early. */
@@ -41,6 +45,11 @@ class SystemTimer implements Timer {
 
   cancel(): void {
     clearTimeout(this.#handle);
+  }
+
+  unref(): void {
+    this.#isUnrefed = true;
+    this.#handle.unref();
   }
 }
 

@@ -1,4 +1,4 @@
-export { attach } from './attach.ts';
+export { type Attachment, attach } from './attach.ts';
 export type { CoreChannels, FlushCause } from './channels.ts';
 export { type Clock, systemClock, type Timer } from './clock.ts';
 export type { Duration } from './duration.ts';
@@ -16,16 +16,21 @@ export type { CommandPort, Connection, TrackingPort } from './ports.ts';
 export type { CacheStats } from './stats.ts';
 export type { Entry } from './store/entry.ts';
 export type { Guard, OnBroken } from './store/guard.ts';
-export type { EvictionCause } from './store/lru.ts';
+export type { EvictionPolicy, PolicyName, Ranked } from './store/policy.ts';
+export type { Source } from './store/source.ts';
+export type { EvictionCause } from './store/store.ts';
 export type { InvalidationListener, WakeCause } from './tracking/hub.ts';
 export { decodePush, type Invalidation } from './tracking/invalidation.ts';
+export type { TrackingMode, TrackingOptions, TrackingRules } from './tracking/options.ts';
+export type { TrackingSession } from './tracking/session.ts';
 export type { TrackingEvent, TrackingState } from './tracking/state.ts';
 export {
   createTrackingCache,
   type Fence,
   type Fetched,
   type Filling,
+  type ReadOptions,
   type Remaining,
   TrackingCache,
-  type TrackingCacheOptions,
 } from './tracking-cache.ts';
+export type { PolicyChoice, TrackingCacheOptions } from './tracking-cache-options.ts';

@@ -90,6 +90,15 @@ export function having<T extends object>(
   };
 }
 
+/** A function that may be left out. */
+export function callback<F extends (...args: never[]) => unknown>(): OptionReader<F | undefined> {
+  return (value, name) => {
+    if (value !== undefined && typeof value !== 'function')
+      throw new ConfigError(`${name} must be a function, not ${show(value)}`);
+    return value as F | undefined;
+  };
+}
+
 /** The caller's signal, if any. */
 export const abortSignal: OptionReader<AbortSignal | undefined> = (value, name) => {
   if (value !== undefined && !(value instanceof AbortSignal))
@@ -112,5 +121,5 @@ export function checkKey(key: unknown, where: string): asserts key is string {
 
 /** Half a character becomes U+FFFD on the wire, so that a push would name another key than this. */
 export function isWellFormed(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text);
+  return text.isWellFormed();
 }

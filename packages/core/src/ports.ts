@@ -20,4 +20,13 @@ export interface CommandPort {
  */
 export interface TrackingPort extends CommandPort {
   onPush(listener: (invalidation: Invalidation) => void): () => void;
+  /**
+   * Ends this connection and comes back with a new one: `down` now, `up` when it stands. Called for
+   * a connection that has fallen silent. Without it such a connection only serves no hits.
+   */
+  replace?(): void;
+  /** The connection leads to one node of a cluster. */
+  readonly cluster?: boolean;
+  /** A command that waits on the server is under way, so that silence means nothing. */
+  readonly blocked?: boolean;
 }

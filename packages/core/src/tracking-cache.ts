@@ -1,38 +1,18 @@
+import { callSafely, publish } from './channels.ts';
 import type { Clock } from './clock.ts';
-import { systemClock } from './clock.ts';
-import type { Duration } from './duration.ts';
 import { Flight, SingleFlight } from './flight/single-flight.ts';
-import {
-  count,
-  countTo,
-  duration,
-  having,
-  isWellFormed,
-  type OptionReader,
-  optional,
-  readOptions,
-} from './options.ts';
+import { isWellFormed } from './options.ts';
 import { type CacheStats, Counters } from './stats.ts';
-import type { Entry } from './store/entry.ts';
+import { Entry } from './store/entry.ts';
 import { Guard, Guards, type OnBroken } from './store/guard.ts';
-import { LruStore } from './store/lru.ts';
+import { policyOf } from './store/policies/policy-of.ts';
+import { overheadBytes, Store } from './store/store.ts';
 import { Hub, type InvalidationListener } from './tracking/hub.ts';
 import type { Invalidation } from './tracking/invalidation.ts';
+import { DEFAULT_RULES, type TrackingRules } from './tracking/options.ts';
 import { TrackingSession } from './tracking/session.ts';
 import type { TrackingState } from './tracking/state.ts';
-
-export interface TrackingCacheOptions {
-  /** Local copies kept, default 10 000, at most 2^24. The least recently used leaves first. */
-  readonly maxEntries?: number;
-  /** Bytes of keys and values kept, with 100 more for each entry; default 64 MiB. */
-  readonly maxBytes?: number;
-  /** The longest any local copy lives, whatever the server's TTL; default '5m'. */
-  readonly ttl?: Duration;
-  /** The longest the knowledge that a key does not exist lives; default '10s'. */
-  readonly negativeTtl?: Duration;
-  /** For tests and hosts with a clock of their own. */
-  readonly clock?: Clock;
-}
+import { readCacheOptions, type TrackingCacheOptions } from './tracking-cache-options.ts';
 
 /** Time a key has left on the server, in milliseconds; `'none'`: it never expires. */
 export type Remaining = number | 'none';
@@ -55,79 +35,180 @@ export type Fetched<V> =
   | { readonly value: V; readonly cache: Omit<Filling, 'by'> }
   | { readonly value: V; readonly cache: 'uncacheable' };
 
-/** A Map holds no more entries than this. */
-const MOST_ENTRIES = 2 ** 24;
+/** How a reply is read and where it is filed; see {@link TrackingCache.read}. */
+export interface ReadOptions {
+  /** The connection that the command travels on; left out: the first one. */
+  readonly session?: TrackingSession;
+  /**
+   * For a command of exactly one key: the command without its key. It is then filed under the key
+   * itself, and {@link TrackingCache.lookup} finds it.
+   */
+  readonly rest?: string | undefined;
+}
 
-/** The options that say how much is kept, and for how long; an adapter's own are these and more. */
-export const boundReaders: {
-  readonly [K in 'maxEntries' | 'maxBytes' | 'ttl' | 'negativeTtl']: OptionReader<number>;
-} = {
-  maxEntries: optional(countTo(MOST_ENTRIES), 10_000),
-  maxBytes: optional(count, 64 * 1024 * 1024),
-  ttl: optional(duration, 300_000),
-  negativeTtl: optional(duration, 10_000),
-};
-
-/** Marks the ids of command replies, so that no key can be mistaken for one. */
-const MARK = '\u0001';
+/** From the best to the worst, as `state` sums up the connections. */
+const STATES: readonly TrackingState['is'][] = [
+  'tracking',
+  'unverified',
+  'verifying',
+  'enabling',
+  'untracked',
+  'down',
+  'closed',
+];
 
 /**
  * The engine: a bounded local copy of what was read from Redis that is dropped the moment Redis says
  * it changed. It does no I/O. A host feeds it connection events and pushes, through
- * {@link attach} or an adapter.
+ * {@link attach} or an adapter. One engine may have many connections, each a session of its own.
  *
- * Invariants I1–I3, I5, I6, I12 and I14 of `docs/invariants.md` hold for whatever is read through
+ * Invariants I1–I6, I12 and I14 of `docs/invariants.md` hold for whatever is read through
  * {@link TrackingCache.read} or between {@link TrackingCache.guard} and {@link TrackingCache.fill}.
  */
 export class TrackingCache {
   readonly clock: Clock;
-  /** The connection's side of the engine; adapters dispatch on it. */
-  readonly session: TrackingSession;
   readonly #ttlMs: number;
   readonly #negativeTtlMs: number;
-  readonly #store: LruStore;
+  readonly #ttlJitter: number;
+  readonly #store: Store;
   readonly #guards = new Guards();
   readonly #flights = new SingleFlight((detach) => new Flight<unknown>(detach));
   readonly #hub: Hub;
   readonly #counters = new Counters();
+  readonly #sessions = new Set<TrackingSession>();
+  #first: TrackingSession | undefined;
+  /** Made because somebody asked for a session before there was one. */
+  #stopgap: TrackingSession | undefined;
+  #isClosed = false;
+  /** Some connection is left alone, since nobody depended on any. */
+  #isResting = false;
+  #isWarned = false;
 
   constructor(options?: TrackingCacheOptions) {
-    const read = readOptions('createTrackingCache', options, {
-      ...boundReaders,
-      clock: optional(having<Clock>('nowMs', 'setTimer'), systemClock),
-    });
+    const read = readCacheOptions('createTrackingCache', options);
     this.clock = read.clock;
     this.#ttlMs = read.ttl;
     this.#negativeTtlMs = read.negativeTtl;
-    this.#store = new LruStore(read, (cause) => {
-      this.#counters.evictions[cause] += 1;
+    this.#ttlJitter = read.ttlJitter;
+    const { onEvicted } = read;
+    this.#store = new Store(read, policyOf(read.store), (cause, count) => {
+      this.#counters.evictions[cause] += count;
+      if (onEvicted !== undefined) callSafely('onEvicted', () => onEvicted(cause, count));
     });
     this.#hub = new Hub(this.#store, this.#guards);
-    this.session = new TrackingSession(this.#hub);
   }
 
+  /** The first connection. If there is none yet, one whose host sees to tracking by itself. */
+  get session(): TrackingSession {
+    if (this.#first !== undefined) return this.#first;
+    this.#stopgap = this.openSession();
+    return this.#stopgap;
+  }
+
+  /** One more connection. Whoever opens it tells it of what happens there, and closes it in the end. */
+  openSession(rules: TrackingRules = DEFAULT_RULES): TrackingSession {
+    const session: TrackingSession = new TrackingSession({
+      clock: this.clock,
+      hub: this.#hub,
+      rules,
+      isNeeded: () =>
+        this.#store.entries > 0 || this.#guards.size > 0 || this.#hub.listenedKeys > 0,
+      onRest: () => {
+        this.#isResting = true;
+      },
+      onConnected: () => this.#include(session),
+      onUntracked: (reason) => this.#warn(reason),
+      onTracked: () => {
+        this.#isWarned = false;
+      },
+    });
+    this.#include(session);
+    return session;
+  }
+
+  #include(session: TrackingSession): void {
+    this.#sessions.add(session);
+    if (this.#first === undefined || this.#isUnused(this.#first)) this.#first = session;
+    if (this.#isClosed) session.dispatch({ is: 'close' }); // guard: I14
+  }
+
+  /** Nobody has to be told twice that nothing is cached, however many connections there are. */
+  #warn(reason: unknown): void {
+    if (this.#isWarned) return;
+    this.#isWarned = true;
+    publish('redcache:unsupported', () => ({ reason }));
+  }
+
+  /**
+   * The connection ended, and perhaps for good: drops what was read there and forgets it. Should it
+   * come up again it is known again.
+   */
+  leaveSession(session: TrackingSession): void {
+    session.dispatch({ is: 'disconnected' }); // guard: I4
+    if (!this.#sessions.delete(session)) return;
+    this.#counters.reconnects += session.takeReconnects();
+    this.#counters.silences += session.takeSilences();
+    if (this.#stopgap === session) this.#stopgap = undefined;
+    if (this.#first !== session) return;
+    const others = [...this.#sessions];
+    this.#first = others.find((each) => !this.#isUnused(each)) ?? this.#stopgap;
+  }
+
+  /** A read before the first connection must not keep that one from the first place. */
+  #isUnused(session: TrackingSession): boolean {
+    return session === this.#stopgap && session.state.generation === 0;
+  }
+
+  /** The connection is gone for good: drops what was read there and forgets it. */
+  closeSession(session: TrackingSession): void {
+    session.dispatch({ is: 'close' }); // guard: I14
+    this.leaveSession(session);
+  }
+
+  /** The best state that any connection is in; `down` if there is none. */
   get state(): TrackingState['is'] {
-    return this.session.state.is;
+    return this.#best()?.is ?? (this.#isClosed ? 'closed' : 'down');
   }
 
-  /** The local copy of `key`, if there is one that may be served. Synchronous; no promise, no I/O. */
-  lookup(key: string): Entry | undefined {
-    return this.#lookupId(plainId(key));
+  #best(): TrackingState | undefined {
+    let best: TrackingState | undefined;
+    for (const { state } of this.#sessions)
+      if (best === undefined || STATES.indexOf(state.is) < STATES.indexOf(best.is)) best = state;
+    return best;
   }
 
-  #lookupId(id: string): Entry | undefined {
-    const entry = this.#store.get(id);
-    if (entry === undefined) {
-      this.#counters.misses += 1;
-      return undefined;
+  /**
+   * The local copy of `key`, if there is one that may be served: its value, or with `rest` the reply
+   * of that command. Synchronous; no promise, no I/O.
+   */
+  lookup(key: string, rest = ''): Entry | undefined {
+    return this.#served(this.#store.find(key, rest));
+  }
+
+  /** The reply of a command of several keys, if there is a copy that may be served. Synchronous. */
+  lookupReply(signature: string): Entry | undefined {
+    return this.#served(this.#store.findReply(signature));
+  }
+
+  /** Whether this very value is what a look-up would find now. Counts as no use. */
+  holds(key: string, rest: string, value: unknown): boolean {
+    const entry = this.#store.find(key, rest);
+    return entry !== undefined && entry.value === value && entry.serves(this.clock.nowMs());
+  }
+
+  #served(entry: Entry | undefined): Entry | undefined {
+    if (entry !== undefined) {
+      const nowMs = this.clock.nowMs();
+      if (entry.serves(nowMs)) {
+        this.#counters.hits += 1;
+        this.#store.used(entry);
+        return entry;
+      }
+      // One whose connection is silent stays: it may be heard again.
+      if (entry.deadlineAtMs <= nowMs) this.#store.delete(entry, 'ttl'); // guard: I12
     }
-    if (entry.deadlineAtMs <= this.clock.nowMs()) {
-      this.#store.delete(id, 'ttl');
-      this.#counters.misses += 1;
-      return undefined;
-    }
-    this.#counters.hits += 1;
-    return entry;
+    this.#counters.misses += 1;
+    return undefined;
   }
 
   /**
@@ -141,37 +222,110 @@ export class TrackingCache {
     keys: readonly string[],
     signature: string,
     fetch: () => Promise<Fetched<V>>,
+    options: ReadOptions = {},
   ): Promise<V> {
-    const id = `${MARK}s${signature}`;
-    const entry = this.#lookupId(id);
+    const { rest } = options;
+    const entry =
+      rest === undefined ? this.lookupReply(signature) : this.lookup(keys[0] as string, rest);
     if (entry !== undefined) return Promise.resolve(entry.value as V);
-    const joined = this.#flights.joinable(id);
+    return this.load(keys, signature, (land, fail) => fetch().then(land, fail), options);
+  }
+
+  /**
+   * As {@link read} for whoever has looked already: joins a fetch that is under way, or begins one.
+   * `fetch` is called as the executor of a promise is: a miss is as dear as the promises it makes.
+   */
+  load<V>(
+    keys: readonly string[],
+    signature: string,
+    fetch: (land: (fetched: Fetched<V>) => void, fail: (error: unknown) => void) => void,
+    { session = this.session, rest }: ReadOptions = {},
+  ): Promise<V> {
+    const joined = this.#flights.joinable(signature);
     if (joined !== undefined) {
       this.#counters.coalesced += 1;
       return joined.promise as Promise<V>;
     }
-    const flight = this.#flights.lead(id);
-    void this.#fetchInto(flight, id, keys, fetch);
+    const flight = this.#flights.lead(signature);
+    this.#fetchInto(flight, { keys, signature, rest }, session, fetch as Fetch);
     return flight.promise as Promise<V>;
   }
 
-  async #fetchInto(
-    flight: Flight<unknown>,
-    id: string,
-    keys: readonly string[],
-    fetch: () => Promise<Fetched<unknown>>,
+  /**
+   * As {@link load} for several keys at once, each a read by itself: one that is being fetched is
+   * joined, the others are fetched together. `fetch` is given the positions of those and answers for
+   * each of them, in that order. Answers a promise for each key.
+   */
+  loadMany<V>(
+    wanted: readonly { readonly key: string; readonly signature: string; readonly rest: string }[],
+    fetch: (positions: readonly number[]) => Promise<readonly Fetched<V>[]>,
+    session: TrackingSession = this.session,
+  ): Promise<V>[] {
+    const led: Led[] = [];
+    const promises = wanted.map(({ key, signature, rest }, position) => {
+      const joined = this.#flights.joinable(signature);
+      if (joined !== undefined) {
+        this.#counters.coalesced += 1;
+        return joined.promise as Promise<V>;
+      }
+      const flight = this.#flights.lead(signature);
+      const guard = this.guard([key], () => flight.detach(), session);
+      if (guard.severed) flight.detach(); // guard: I1
+      led.push({ flight, guard, place: { keys: [key], signature, rest }, position });
+      return flight.promise as Promise<V>;
+    });
+    if (led.length > 0) void this.#fetchAll(led, fetch);
+    return promises;
+  }
+
+  async #fetchAll(
+    led: readonly Led[],
+    fetch: (positions: readonly number[]) => Promise<readonly Fetched<unknown>[]>,
   ): Promise<void> {
-    const guard = this.guard(keys, () => flight.detach());
-    // Nobody would tell us that the reply is outdated, so nobody may join later.
-    if (guard.severed) flight.detach();
+    const startMs = this.clock.nowMs();
+    this.#counters.loads += 1;
     try {
-      const fetched = await fetch();
-      if (fetched.cache === 'uncacheable') this.release(guard);
-      else this.#fillId(guard, id, fetched.value, fetched.cache);
-      flight.land(fetched.value);
+      const fetched = await fetch(led.map(({ position }) => position));
+      this.#counters.loadMs += this.clock.nowMs() - startMs;
+      for (const [i, { flight, guard, place }] of led.entries()) {
+        const { value, cache } = fetched[i] as Fetched<unknown>;
+        if (cache === 'uncacheable') this.release(guard);
+        else this.#fill(guard, place, value, cache);
+        flight.land(value);
+      }
     } catch (error) {
-      this.release(guard);
+      this.#counters.failedLoads += 1;
+      for (const { flight, guard } of led) {
+        this.release(guard); // guard: I12
+        flight.fail(error);
+      }
+    }
+  }
+
+  #fetchInto(flight: Flight<unknown>, place: Place, session: TrackingSession, fetch: Fetch): void {
+    const guard = this.guard(place.keys, () => flight.detach(), session);
+    // Nobody would tell us that the reply is outdated, so nobody may join later.
+    if (guard.severed) flight.detach(); // guard: I1
+    this.#counters.loads += 1;
+    const fail = (error: unknown): void => {
+      this.#counters.failedLoads += 1;
+      this.release(guard); // guard: I12
       flight.fail(error);
+    };
+    const land = ({ value, cache }: Fetched<unknown>): void => {
+      this.#counters.loadMs += this.clock.nowMs() - guard.openedAtMs;
+      try {
+        if (cache === 'uncacheable') this.release(guard);
+        else this.#fill(guard, place, value, cache);
+        flight.land(value);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    try {
+      fetch(land, fail);
+    } catch (error) {
+      fail(error);
     }
   }
 
@@ -179,15 +333,40 @@ export class TrackingCache {
    * Watches `keys` from now on; call it before the command is sent. End it with {@link fill} or
    * {@link release}. `onBroken` runs synchronously and before any waiter: once at the first
    * invalidation of a key (`'push'`), once at the first flush, lost connection or own write
-   * (`'severed'`). Without a tracked connection, while a write of ours to a key is under way, and
-   * for a key that is no well-formed text, the guard is `severed` from the start.
+   * (`'severed'`). `session`: the connection that the command is sent on; left out: the first one.
+   * Where that one is not tracked, while a write of ours to a key is under way, for keys that a
+   * broadcast mode leaves out, for a key that is no well-formed text, and without any key the guard
+   * is `severed` from the start.
    */
-  guard(keys: readonly string[], onBroken?: OnBroken): Guard {
+  guard(
+    keys: readonly string[],
+    onBroken?: OnBroken,
+    session: TrackingSession = this.session,
+  ): Guard {
+    const { source } = session;
     const severed =
-      this.state !== 'tracking' || this.#guards.isFenced(keys) || !keys.every(isWellFormed);
-    const guard = new Guard({ keys, openedAtMs: this.clock.nowMs(), severed, onBroken });
-    this.#guards.open(guard);
+      source === undefined || // guard: I1
+      keys.length === 0 || // guard: I2
+      this.#guards.isFenced(keys) || // guard: I6
+      !session.covers(keys) || // guard: I2
+      !keys.every(isWellFormed);
+    const guard = new Guard({
+      keys,
+      openedAtMs: this.clock.nowMs(),
+      line: session,
+      severed,
+      onBroken,
+    });
+    this.#guards.open(guard); // guard: I2
+    this.#watch();
     return guard;
+  }
+
+  /** Somebody depends on the connections from now on. */
+  #watch(): void {
+    if (!this.#isResting) return;
+    this.#isResting = false;
+    for (const session of this.#sessions) session.watch();
   }
 
   release(guard: Guard): void {
@@ -197,34 +376,53 @@ export class TrackingCache {
   /**
    * Stores the value of `key`, which must be the guard's only key, and closes the guard. Answers
    * whether it was stored: not if anything happened to the key since the guard was opened (I2), nor
-   * if no time is left.
+   * if no time is left. `rest`: what of the key it is, see {@link lookup}.
    */
-  fill(guard: Guard, key: string, value: unknown, filling: Filling): boolean {
-    return this.#fillId(guard, plainId(key), value, filling);
+  fill(guard: Guard, key: string, value: unknown, filling: Filling, rest = ''): boolean {
+    return this.#fill(guard, { keys: [key], signature: '', rest }, value, filling);
   }
 
-  #fillId(guard: Guard, id: string, value: unknown, filling: Filling): boolean {
-    const stored = this.#guards.close(guard) && this.#admit(guard, id, value, filling);
+  #fill(guard: Guard, place: Place, value: unknown, filling: Filling): boolean {
+    const entry = this.#guards.close(guard) ? this.#entry(guard, place, value, filling) : undefined;
+    const stored = entry !== undefined && this.#store.add(entry);
     if (stored) this.#counters.fills += 1;
     else this.#counters.refusedFills += 1;
     return stored;
   }
 
-  #admit(guard: Guard, id: string, value: unknown, filling: Filling): boolean {
-    const ownWrite = filling.by === 'own-write';
-    if (ownWrite ? guard.severed || guard.pushes > 1 : !guard.intact) return false;
-    const longestMs = filling.kind === 'present' ? this.#ttlMs : this.#negativeTtlMs;
-    const leftMs =
-      filling.remaining === 'none' ? longestMs : Math.min(filling.remaining, longestMs);
-    const deadlineAtMs = guard.openedAtMs + leftMs;
-    if (!(deadlineAtMs > this.clock.nowMs())) return false;
-    const echoes = ownWrite ? 1 - guard.pushes : 0;
-    this.#store.set(
-      id,
-      { kind: filling.kind, value, deadlineAtMs, keys: guard.keys, echoes },
-      filling.valueBytes,
-    );
-    return true;
+  /** What is to be stored; nothing if it may be outdated already, or nobody would say when it is. */
+  #entry(
+    guard: Guard,
+    { keys, signature, rest }: Place,
+    value: unknown,
+    filling: Filling,
+  ): Entry | undefined {
+    const { line, source } = guard;
+    // It was answered on the connection it was sent on, and that one is tracked.
+    if (source === undefined || source !== line.source || !source.tracked) return undefined; // guard: I2, T1
+    line.heard(source, guard.openedAtMs);
+    const countsEchoes = filling.by === 'own-write' && line.echoesWrites;
+    if (countsEchoes ? !guard.intactButForEcho : !guard.intact) return undefined; // guard: I2
+    const deadlineAtMs = guard.openedAtMs + Math.min(this.#timeLeftMs(filling), source.maxAgeMs);
+    if (!(deadlineAtMs > this.clock.nowMs())) return undefined; // guard: I3
+    const key = rest === undefined ? signature : (keys[0] as string);
+    return new Entry({
+      kind: filling.kind,
+      value,
+      deadlineAtMs,
+      source,
+      key,
+      rest: rest ?? '',
+      keys: rest === undefined ? keys : undefined,
+      bytes: key.length + (rest?.length ?? 0) + filling.valueBytes + overheadBytes(keys.length),
+      echoes: countsEchoes ? 1 - guard.pushes : 0,
+    });
+  }
+
+  #timeLeftMs({ kind, remaining }: Filling): number {
+    const longestMs = kind === 'present' ? this.#ttlMs : this.#negativeTtlMs;
+    const leftMs = remaining === 'none' ? longestMs : Math.min(remaining, longestMs);
+    return this.#ttlJitter === 0 ? leftMs : leftMs * (1 - this.#ttlJitter * Math.random());
   }
 
   /**
@@ -234,35 +432,48 @@ export class TrackingCache {
    */
   fence(keys: readonly string[]): Fence {
     for (const key of keys) {
-      this.#guards.fence(key);
-      this.#store.invalidate(key, 'own-write');
+      this.#guards.fence(key); // guard: I6
+      this.#store.invalidate(key, 'own-write'); // guard: I6
     }
     let open = true;
     return {
       settle: () => {
-        if (!open) return;
+        if (!open) return; // guard: I6
         open = false;
         for (const key of keys) {
-          this.#guards.unfence(key);
+          this.#guards.unfence(key); // guard: I12
           this.#store.invalidate(key, 'own-write');
         }
       },
     };
   }
 
-  /** What the server pushed: these keys changed, or `'all'` may have. The store goes first (I5). */
-  invalidate(keys: readonly string[] | 'all'): void {
+  /**
+   * Says that a write of ours to `keys` was just sent, or just answered: call it at both moments (I6).
+   * Drops their copies and refuses what is being fetched of them. Reads that are sent between the two
+   * may be kept until the second. `'all'`: FLUSHALL and the like.
+   */
+  wrote(keys: readonly string[] | 'all'): void {
+    if (keys === 'all') this.#hub.flush('own-write');
+    else this.#hub.wrote(keys);
+  }
+
+  /**
+   * What the server pushed: these keys changed, or `'all'` may have. The store goes first (I5).
+   * `session`: the connection that heard it; left out, the only one, or one nobody knows.
+   */
+  invalidate(keys: readonly string[] | 'all', session?: TrackingSession): void {
     if (keys === 'all') {
       this.#counters.flushes += 1;
       this.#hub.flush('flush');
       return;
     }
     this.#counters.pushes += keys.length;
-    this.#hub.invalidate(keys);
+    this.#hub.invalidate(keys, session ?? (this.#sessions.size === 1 ? this.#first : undefined));
   }
 
-  receive(invalidation: Invalidation): void {
-    this.invalidate(invalidation.kind === 'flush' ? 'all' : invalidation.keys);
+  receive(invalidation: Invalidation, session?: TrackingSession): void {
+    this.invalidate(invalidation.kind === 'flush' ? 'all' : invalidation.keys, session);
   }
 
   /**
@@ -271,16 +482,30 @@ export class TrackingCache {
    * `redcache:callback-error`.
    */
   onInvalidation(key: string, listener: InvalidationListener): () => void {
-    return this.#hub.listen(key, listener);
+    const stop = this.#hub.listen(key, listener);
+    this.#watch();
+    return stop;
   }
 
   stats(): CacheStats {
+    const best = this.#best();
+    const sessions = [...this.#sessions];
+    const tracked = sessions.filter(({ source }) => source?.tracked === true);
+    // Without a heartbeat of ours, or not yet, there is no age to tell.
+    const heardAt = tracked.map(({ heardAtMs }) => heardAtMs).filter(Number.isFinite);
+    const nowMs = this.clock.nowMs();
+    const counters = this.#counters;
     return {
       state: this.state,
+      ...(best !== undefined && 'reason' in best ? { reason: best.reason } : {}),
+      connections: tracked.length,
+      heartbeatAgeMs: Math.max(0, ...heardAt.map((heardAtMs) => nowMs - heardAtMs)),
       entries: this.#store.entries,
       bytes: this.#store.bytes,
-      ...this.#counters,
-      evictions: { ...this.#counters.evictions },
+      ...counters,
+      reconnects: sessions.reduce((sum, each) => sum + each.reconnects, counters.reconnects),
+      silences: sessions.reduce((sum, each) => sum + each.silences, counters.silences),
+      evictions: { ...counters.evictions },
     };
   }
 
@@ -291,7 +516,11 @@ export class TrackingCache {
 
   /** Drops everything for good and wakes everyone who waits. Nothing is stored afterwards. */
   close(): void {
-    this.session.dispatch({ is: 'close' });
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    // First, so that whoever waits is told why, and not that his connection was lost.
+    this.#hub.flush('close'); // guard: I14
+    for (const session of this.#sessions) session.dispatch({ is: 'close' }); // guard: I14
   }
 
   /** What a test may look into; no part of the public face. @internal */
@@ -301,10 +530,27 @@ export class TrackingCache {
 }
 
 interface Internals {
-  readonly store: LruStore;
+  readonly store: Store;
   readonly guards: Guards;
   readonly hub: Hub;
   readonly flights: SingleFlight<Flight<unknown>>;
+}
+
+type Fetch = (land: (fetched: Fetched<unknown>) => void, fail: (error: unknown) => void) => void;
+
+/** Where a reply is filed: under its key if there is a `rest`, else by its signature. */
+interface Place {
+  readonly keys: readonly string[];
+  readonly signature: string;
+  readonly rest: string | undefined;
+}
+
+/** One of several reads that are fetched together. */
+interface Led {
+  readonly flight: Flight<unknown>;
+  readonly guard: Guard;
+  readonly place: Place;
+  readonly position: number;
 }
 
 /** A write of ours that is under way. */
@@ -316,9 +562,4 @@ export interface Fence {
 /** Makes an engine. Throws `ConfigError` for bad options. */
 export function createTrackingCache(options?: TrackingCacheOptions): TrackingCache {
   return new TrackingCache(options);
-}
-
-/** The id of the value of a key: the key itself, unless it begins like the id of a reply. */
-function plainId(key: string): string {
-  return key.charCodeAt(0) === 1 ? `${MARK}k${key}` : key;
 }

@@ -1,10 +1,10 @@
 import { type CommandPort, createTrackingCache } from '@redcache/core';
 import {
+  type Connected,
   type OwnTracked,
   openTracked,
   portOf,
   type SingleClient,
-  type Tracked,
   trackedOf,
 } from '@redcache/core/node-redis';
 import type { Budget } from '@redcache/core/toolkit';
@@ -16,14 +16,14 @@ export type TrackingMode = 'auto' | 'poll';
 /** Where connections come from. */
 export interface ConnectionSource {
   /** The user's connection. */
-  readonly first: Tracked;
+  readonly first: Connected;
   /** Opens one more that is tracked, in that database; left out where the first will do. */
   readonly openTracked?: (database: number) => OwnTracked;
 }
 
 export function sourceOf(client: SingleClient, mode: TrackingMode): ConnectionSource {
   // An engine that is attached to nothing: no push ever comes, and it never tracks.
-  const untracked = (): Tracked => ({ port: portOf(client), engine: createTrackingCache() });
+  const untracked = (): Connected => ({ port: portOf(client), engine: createTrackingCache() });
   if (mode === 'poll') return { first: untracked() };
   const tracked = trackedOf(client);
   if (tracked !== undefined) return { first: tracked };

@@ -4,6 +4,7 @@ import {
   type Connection,
   OutcomeUnknownError,
   type TrackingCache,
+  type TrackingSession,
   UnavailableError,
 } from '@redcache/core';
 import { type Budget, isServerError, TIMED_OUT } from '@redcache/core/toolkit';
@@ -12,14 +13,19 @@ import { type Budget, isServerError, TIMED_OUT } from '@redcache/core/toolkit';
 export class Link {
   readonly port: CommandPort;
   readonly engine: TrackingCache;
+  readonly #session: TrackingSession;
   readonly #budget: Budget;
   readonly #stop: () => void;
   readonly #asking = new Set<Promise<unknown>>();
   #connection: Connection = 'down';
 
-  constructor(tracked: { port: CommandPort; engine: TrackingCache }, budget: Budget) {
+  constructor(
+    tracked: { port: CommandPort; engine: TrackingCache; session?: TrackingSession },
+    budget: Budget,
+  ) {
     this.port = tracked.port;
     this.engine = tracked.engine;
+    this.#session = tracked.session ?? tracked.engine.session;
     this.#budget = budget;
     this.#stop = this.port.onConnection((connection) => {
       this.#connection = connection;
@@ -32,7 +38,7 @@ export class Link {
 
   /** Whether whoever reads a key here is told when it changes. */
   get tracks(): boolean {
-    return this.engine.state === 'tracking';
+    return this.#session.state.is === 'tracking';
   }
 
   /**

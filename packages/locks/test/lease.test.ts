@@ -25,8 +25,8 @@ interface Ground {
 async function hold(options: Partial<LeaseOptions> = {}): Promise<Ground> {
   const clock = new ManualClock();
   const server = new ModelServer(clock);
-  const { port, engine } = await server.connect();
-  const link = { port, engine };
+  const { port, engine, session } = await server.connect();
+  const link = { port, engine, session };
   const connections = new Connections({ first: link }, new Budget(clock, 100), () => {});
   const listenersBefore = port.listeners;
   const told: string[] = [];
@@ -211,7 +211,7 @@ test('outlives a disconnect, looks at the key first, and is tracked again', asyn
   expect(lease.isHeld).toBe(true);
   port.up();
   await settled();
-  expect(sent()).toEqual(['CLIENT', 'GET', 'PTTL', 'extend']);
+  expect(sent()).toEqual(['GET', 'PTTL', 'extend']);
   server.del('k');
   await settled();
   expect(lease.signal.reason).toMatchObject({ reason: 'deleted' });

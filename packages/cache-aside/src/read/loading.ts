@@ -1,4 +1,10 @@
-import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
+import {
+  type Clock,
+  type Guard,
+  type TrackingCache,
+  type TrackingSession,
+  UnavailableError,
+} from '@redcache/core';
 import type { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
@@ -13,6 +19,7 @@ import { allAborted } from './signals.ts';
 /** Loads keys that were won: calls the loader once, then settles each key by itself. */
 export class Loading {
   readonly #engine: TrackingCache;
+  readonly #session: TrackingSession;
   readonly #keyspace: Keyspace;
   readonly #format: ValueFormat;
   readonly #counters: Counters;
@@ -23,6 +30,7 @@ export class Loading {
 
   constructor(parts: {
     readonly engine: TrackingCache;
+    readonly session: TrackingSession;
     readonly keyspace: Keyspace;
     readonly format: ValueFormat;
     readonly counters: Counters;
@@ -32,6 +40,7 @@ export class Loading {
     readonly background: Background;
   }) {
     this.#engine = parts.engine;
+    this.#session = parts.session;
     this.#keyspace = parts.keyspace;
     this.#format = parts.format;
     this.#counters = parts.counters;
@@ -75,9 +84,10 @@ export class Loading {
    */
   #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
     this.#flights.reattach(key, shared);
-    return this.#engine.guard([key], (by) => {
+    const onBroken = (by: 'push' | 'severed'): void => {
       if (by === 'severed' || lease === undefined) shared.detach();
-    });
+    };
+    return this.#engine.guard([key], onBroken, this.#session);
   }
 
   async #run(load: LoadAll, claims: readonly Claim[]): Promise<Loaded | 'gave up'> {
@@ -134,7 +144,7 @@ export class Loading {
     encoded: ReturnType<ValueFormat['encode']>,
     ttlMs: number,
   ): Promise<boolean> {
-    const guard = this.#engine.guard([key], () => shared.detach());
+    const guard = this.#engine.guard([key], () => shared.detach(), this.#session);
     try {
       const stored = await this.#keyspace.fill(key, mark, encoded.envelope, ttlMs);
       if (stored)

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
+import {
+  type Clock,
+  type Guard,
+  type TrackingCache,
+  type TrackingSession,
+  UnavailableError,
+} from '@redcache/core';
 import { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
 import { placeholder } from '../envelope.ts';
@@ -38,6 +44,7 @@ type Look =
  */
 export class Reader {
   readonly #engine: TrackingCache;
+  readonly #session: TrackingSession;
   readonly #keyspace: Keyspace;
   readonly #uncertain: UncertainKeys;
   readonly #format: ValueFormat;
@@ -52,6 +59,7 @@ export class Reader {
 
   constructor(parts: {
     readonly engine: TrackingCache;
+    readonly session: TrackingSession;
     readonly keyspace: Keyspace;
     readonly uncertain: UncertainKeys;
     readonly format: ValueFormat;
@@ -59,6 +67,7 @@ export class Reader {
     readonly settings: Settings;
   }) {
     this.#engine = parts.engine;
+    this.#session = parts.session;
     this.#keyspace = parts.keyspace;
     this.#uncertain = parts.uncertain;
     this.#format = parts.format;
@@ -183,7 +192,7 @@ export class Reader {
   /** From now on the story is a new one: callers may join, until something happens to the key. */
   #watch({ key, shared, load }: Reading): Guard {
     (load === undefined ? this.#looks : this.#loads).reattach(key, shared);
-    return this.#engine.guard([key], () => shared.detach());
+    return this.#engine.guard([key], () => shared.detach(), this.#session);
   }
 
   #accept(read: Reading, guard: Guard, seen: Seen): Look {

@@ -1,20 +1,44 @@
 import { EventEmitter } from 'node:events';
-import { attach, createTrackingCache, type TrackingCache } from '@redcache/core';
+import { createTrackingCache, type TrackingCache } from '@redcache/core';
 import { clientSideCache } from '@redcache/core/node-redis';
 import { assertIdle, assertStoreValid, settled } from '@redcache/core/testing';
 import { type Cache, type CacheOptions, createCache } from '../../src/index.ts';
 import type { ModelConnection, ModelRedis } from './model-redis.ts';
 
-/** A client of node-redis as far as a cache looks at it, over a connection to the model. */
+/** Without heartbeats, so that the timers of the clock are those of the cache. */
+const CACHE = { maxStaleness: false } as const;
+
+/**
+ * A client of node-redis as far as its cache and ours look at it, over a connection to the model: says
+ * what becomes of the connection by events, and hands pushes to its cache.
+ */
 class ModelClient extends EventEmitter {
-  readonly clientSideCache: object;
+  readonly clientSideCache: ReturnType<typeof clientSideCache>;
+  readonly options = {};
   readonly #connection: ModelConnection;
 
   constructor(connection: ModelConnection, engine: TrackingCache) {
     super();
     this.#connection = connection;
-    this.clientSideCache = Object.defineProperty(clientSideCache(), 'engine', { value: engine });
+    const cache = clientSideCache(CACHE);
+    this.clientSideCache = Object.defineProperty(cache, 'engine', { value: engine });
     this.on('error', () => {});
+    connection.onPush((push) => {
+      if (push.kind === 'flush') cache.invalidate(null);
+      else for (const key of push.keys) cache.invalidate(key);
+    });
+    connection.onConnection((state) => {
+      if (state === 'up') this.emit('ready');
+      if (state === 'down') this.emit('error', new Error('Socket closed unexpectedly'));
+      if (state === 'closed') this.emit('end');
+    });
+    // As at the first command or the first `ready` of a client of node-redis.
+    cache.connectionOf(this as never);
+  }
+
+  /** Of all events. */
+  get listening(): number {
+    return this.eventNames().reduce((sum, name) => sum + this.listenerCount(name), 0);
   }
 
   get isReady(): boolean {
@@ -58,16 +82,7 @@ export async function startProcess(
   const connection = redis.connection();
   const engine = createTrackingCache({ clock: redis.clock });
   const client = new ModelClient(connection, engine);
-  const before = client.eventNames().length;
-  // As node-redis does it: the error before its cache hears of the loss, ready after tracking is on.
-  connection.onConnection((state) => {
-    if (state === 'down') client.emit('error', new Error('Socket closed unexpectedly'));
-    if (state === 'closed') client.emit('end');
-  });
-  attach(engine, connection);
-  connection.onConnection((state) => {
-    if (state === 'up') client.emit('ready');
-  });
+  const before = client.listening;
   const cache = createCache({ client: client as never, clock: redis.clock, ...options });
   connection.become('up');
   await quiet(connection);
@@ -78,8 +93,8 @@ export async function startProcess(
     assertNothingLeft: () => {
       assertStoreValid(engine);
       assertIdle(engine);
-      const names = client.eventNames().length;
-      if (names !== before) throw new Error(`${names - before} listeners left on the client`);
+      const left = client.listening - before;
+      if (left !== 0) throw new Error(`${left} listeners left on the client`);
     },
   };
 }

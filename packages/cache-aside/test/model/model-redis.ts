@@ -178,9 +178,10 @@ export class ModelRedis {
       case 'FLUSHALL':
         flush();
         return 'OK';
+      case 'PING':
+        return 'PONG';
       case 'CLIENT':
-        by?.track();
-        return 'OK';
+        return key === 'TRACKINGINFO' ? { flags: [by?.tracking ? 'on' : 'off'] } : by?.track();
       case 'EVAL':
       case 'EVALSHA':
         return this.#script(command, rest, run);
@@ -228,7 +229,7 @@ export class ModelConnection implements TrackingPort {
   readonly #onPush = new Set<(invalidation: Invalidation) => void>();
   readonly #onConnection = new Set<(connection: Connection) => void>();
   tracking = false;
-  /** Every command ever sent, by its first word. */
+  /** Every command ever sent, words joined by spaces. */
   readonly log: string[] = [];
 
   constructor(redis: ModelRedis) {
@@ -251,8 +252,9 @@ export class ModelConnection implements TrackingPort {
     return this.#arrivals.length;
   }
 
-  track(): void {
+  track(): 'OK' {
     this.tracking = true;
+    return 'OK';
   }
 
   send(args: readonly string[]): Promise<unknown> {

@@ -4,11 +4,14 @@ import { assertIdle, FakeClient, ManualClock, settled } from '@redcache/core/tes
 import { expect, test } from 'vitest';
 import { Wake, type Woken } from '../../src/read/wake.ts';
 
+type Waiting = Awaited<ReturnType<typeof waiting>>;
+
 async function waiting() {
   const clock = new ManualClock();
   const engine = createTrackingCache({ clock });
   const client = new FakeClient();
-  attach(engine, client);
+  // Without heartbeats: the timers of the clock are those under test.
+  attach(engine, client, { maxStaleness: false });
   await client.connect();
   const abort = new AbortController();
   const wake = new Wake(engine, 'k');
@@ -25,14 +28,16 @@ async function waiting() {
 }
 
 test.each([
-  ['push', (client: FakeClient) => client.push('k')],
-  ['flush', (client: FakeClient) => client.flush()],
-  ['disconnect', (client: FakeClient) => client.connection('down')],
-  ['close', (client: FakeClient) => client.connection('closed')],
-] as const)('ends by %s', async (cause, happen) => {
-  const { client, wait, woken, assertNothingLeft } = await waiting();
+  ['push', 'push', ({ client }: Waiting) => client.push('k')],
+  ['flush', 'flush', ({ client }: Waiting) => client.flush()],
+  ['a lost connection', 'disconnect', ({ client }: Waiting) => client.connection('down')],
+  ['a closed client', 'disconnect', ({ client }: Waiting) => client.connection('closed')],
+  ['a closed engine', 'close', ({ engine }: Waiting) => engine.close()],
+] as const)('ends by %s', async (_, cause, happen) => {
+  const setting = await waiting();
+  const { wait, woken, assertNothingLeft } = setting;
   wait();
-  happen(client);
+  happen(setting);
   await settled();
   expect(woken).toEqual([cause]);
   assertNothingLeft();

@@ -18,7 +18,8 @@ async function writing(prefix = 'ns:') {
   const clock = new ManualClock();
   const engine = createTrackingCache({ clock });
   const client = new FakeClient();
-  attach(engine, client);
+  // Without heartbeats: the timers of the clock are those under test.
+  attach(engine, client, { maxStaleness: false });
   await client.connect();
   const keyspace = new Keyspace(client, clock, 100);
   const uncertain = new UncertainKeys(client, clock);

@@ -1,3 +1,5 @@
+import { ShortLivedMap } from './short-lived-map.ts';
+
 /**
  * One run per id at a time in this process; whoever asks meanwhile gets the same promise.
  *
@@ -6,7 +8,7 @@
  */
 export class SingleFlight<F extends Flight<unknown>> {
   readonly #make: (detach: (flight: Flight<unknown>) => void) => F;
-  readonly #flights = new Map<string, F>();
+  readonly #flights = new ShortLivedMap<string, F>();
 
   /** `make`: a new flight, which calls `detach` with itself. */
   constructor(make: (detach: (flight: Flight<unknown>) => void) => F) {
@@ -24,7 +26,7 @@ export class SingleFlight<F extends Flight<unknown>> {
   /** Starts a flight that others may join until it lands or is detached. */
   lead(id: string): F {
     const flight = this.#make((it) => {
-      if (this.#flights.get(id) === it) this.#flights.delete(id);
+      if (this.#flights.get(id) === it) this.#flights.delete(id); // guard: I1
     });
     this.#flights.set(id, flight);
     return flight;
@@ -50,7 +52,6 @@ export class Flight<T> {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.promise.catch(() => {});
   }
 
   get landed(): boolean {
@@ -63,13 +64,14 @@ export class Flight<T> {
 
   land(value: T): void {
     this.#landed = true;
-    this.detach();
+    this.detach(); // guard: I1, I12
     this.#resolve(value);
   }
 
   fail(error: unknown): void {
     this.#landed = true;
-    this.detach();
+    this.detach(); // guard: I1, I12
+    this.promise.catch(() => {});
     this.#reject(error);
   }
 }

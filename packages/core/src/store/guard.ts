@@ -1,4 +1,16 @@
 import { callSafely } from '../channels.ts';
+import { ShortLivedMap } from '../flight/short-lived-map.ts';
+import type { Source } from './source.ts';
+
+/** What a guard must know of the connection that its command travels on. */
+export interface Line {
+  /** As it is now; none while it is down or cannot be tracked. */
+  readonly source: Source | undefined;
+  /** Whether one push, and exactly one, follows a script of ours that reads, writes and reads a key. */
+  readonly echoesWrites: boolean;
+  /** A command that was sent at this time was answered. */
+  heard(source: Source, sentAtMs: number): void;
+}
 
 /** Told at the first push of a key, and at the first thing that no reply can survive. */
 export type OnBroken = (by: 'push' | 'severed') => void;
@@ -15,20 +27,29 @@ export class Guard {
   readonly keys: readonly string[];
   /** Before the send: what the server says of time left is counted from here, which is safe. */
   readonly openedAtMs: number;
+  readonly line: Line;
+  /** The connection as it was then. Without one nothing is stored. */
+  readonly source: Source | undefined;
+  /** Whether it is among the {@link Guards}, which alone write it. */
+  isOpen = false;
   readonly #onBroken: OnBroken | undefined;
   #pushes = 0;
+  #overheard = false;
   #severed: boolean;
   #disturbed = false;
 
   constructor(opening: {
     readonly keys: readonly string[];
     readonly openedAtMs: number;
+    readonly line: Line;
     /** Nothing may be stored from the start; `onBroken` is still told of what happens later. */
     readonly severed: boolean;
     readonly onBroken: OnBroken | undefined;
   }) {
     this.keys = opening.keys;
     this.openedAtMs = opening.openedAtMs;
+    this.line = opening.line;
+    this.source = opening.line.source;
     this.#severed = opening.severed;
     this.#onBroken = opening.onBroken;
   }
@@ -59,13 +80,23 @@ export class Guard {
     return this.#severed;
   }
 
-  push(): void {
-    this.#pushes += 1;
+  /**
+   * Nothing happened but, perhaps, one push on its own connection: the echo of its own write. What
+   * another connection hears of may be a later write, heard before the echo.
+   */
+  get intactButForEcho(): boolean {
+    return !this.#severed && !this.#overheard && this.#pushes <= 1;
+  }
+
+  /** `line`: the connection that it came on, if it is known. */
+  push(line: Line | undefined): void {
+    this.#pushes += 1; // guard: I2
+    if (line !== this.line) this.#overheard = true; // guard: I2
     if (this.#pushes === 1) this.#tell('push');
   }
 
   sever(): void {
-    this.#severed = true;
+    this.#severed = true; // guard: I2, I6
     if (this.#disturbed) return;
     this.#disturbed = true;
     this.#tell('severed');
@@ -78,14 +109,17 @@ export class Guard {
   }
 }
 
+const NONE: readonly Guard[] = [];
+
 /** The guards that are open, by key. Bounded by the commands in flight: nothing is remembered of others. */
 export class Guards {
-  readonly #open = new Set<Guard>();
-  readonly #byKey = new Map<string, Set<Guard>>();
+  /** Nearly always a key is read once at a time, so that it needs no set. */
+  readonly #byKey = new ShortLivedMap<string, Guard | Set<Guard>>();
+  #size = 0;
   readonly #fenced = new Map<string, number>();
 
   get size(): number {
-    return this.#open.size;
+    return this.#size;
   }
 
   get fencedKeys(): number {
@@ -93,11 +127,13 @@ export class Guards {
   }
 
   open(guard: Guard): void {
-    this.#open.add(guard);
+    guard.isOpen = true;
+    this.#size += 1;
     for (const key of guard.keys) {
       const others = this.#byKey.get(key);
-      if (others === undefined) this.#byKey.set(key, new Set([guard]));
-      else others.add(guard);
+      if (others === undefined) this.#byKey.set(key, guard);
+      else if (others instanceof Set) others.add(guard);
+      else if (others !== guard) this.#byKey.set(key, new Set([others, guard]));
     }
   }
 
@@ -108,41 +144,56 @@ export class Guards {
 
   /** True the first time only: a guard admits one fill. */
   close(guard: Guard): boolean {
-    if (!this.#open.delete(guard)) return false;
+    if (!guard.isOpen) return false; // guard: I2
+    guard.isOpen = false;
+    this.#size -= 1; // guard: I12
     for (const key of guard.keys) {
       const others = this.#byKey.get(key);
-      if (others?.delete(guard) && others.size === 0) this.#byKey.delete(key);
+      if (others === guard) this.#byKey.delete(key);
+      else if (others instanceof Set && others.delete(guard) && others.size === 0)
+        this.#byKey.delete(key);
     }
     return true;
   }
 
-  push(key: string): void {
-    for (const guard of this.#of(key)) guard.push();
+  push(key: string, line?: Line): void {
+    for (const guard of this.#of(key)) guard.push(line); // guard: I1, I2
   }
 
   sever(key: string): void {
-    for (const guard of this.#of(key)) guard.sever();
+    for (const guard of this.#of(key)) guard.sever(); // guard: I6
   }
 
   severAll(): void {
-    for (const guard of [...this.#open]) guard.sever();
+    for (const guard of this.#all()) guard.sever(); // guard: I2
+  }
+
+  /** What was asked of a connection that is lost may be answered by the next one, unheard. */
+  severFrom(source: Source): void {
+    for (const guard of this.#all()) if (guard.source === source) guard.sever(); // guard: I2, T2
+  }
+
+  /** A copy; one of several keys more than once. */
+  #all(): readonly Guard[] {
+    return this.#byKey.values().flatMap((each) => (each instanceof Set ? [...each] : [each]));
   }
 
   /** A copy: a guard opened by a callback of one of them began after what is being told. */
   #of(key: string): readonly Guard[] {
     const guards = this.#byKey.get(key);
-    return guards === undefined ? [] : [...guards];
+    if (guards === undefined) return NONE;
+    return guards instanceof Set ? [...guards] : [guards];
   }
 
   fence(key: string): void {
     this.#fenced.set(key, (this.#fenced.get(key) ?? 0) + 1);
-    this.sever(key);
+    this.sever(key); // guard: I6
   }
 
   unfence(key: string): void {
     const left = (this.#fenced.get(key) ?? 0) - 1;
     if (left > 0) this.#fenced.set(key, left);
     else this.#fenced.delete(key);
-    this.sever(key);
+    this.sever(key); // guard: I6
   }
 }

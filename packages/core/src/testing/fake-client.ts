@@ -73,14 +73,43 @@ export class FakeClient implements TrackingPort {
     for (const listener of [...this.#onConnection]) listener(connection);
   }
 
-  /** Comes up and answers the `CLIENT TRACKING ON` of whoever is attached. */
+  /**
+   * Comes up and answers what `attach` asks of a new connection: tracking is on, and the push of the
+   * probe key arrives.
+   */
   async connect(): Promise<void> {
     this.connection('up');
-    for (const command of [...this.sent])
-      if (command.args.join(' ') === 'CLIENT TRACKING ON') command.reply('OK');
+    for (let asked = true; asked; asked = await this.#answerHandshake());
+  }
+
+  /** Answers the oldest question whether the connection is still tracked. */
+  beat(): void {
+    this.sent.find(({ args }) => args.join(' ') === 'CLIENT TRACKINGINFO')?.reply(TRACKED);
+  }
+
+  async #answerHandshake(): Promise<boolean> {
+    const asked = [...this.sent].filter((command) => this.#answer(command));
     await settled();
+    return asked.length > 0;
+  }
+
+  #answer({ args, reply }: SentCommand): boolean {
+    const words = args.join(' ');
+    const isProbe = args[1]?.startsWith('redcache:probe:') === true;
+    if (words.startsWith('CLIENT TRACKING O') || words === 'CLIENT CACHING YES') reply('OK');
+    else if (words === 'CLIENT TRACKINGINFO') reply(TRACKED);
+    else if (words === 'PING') reply('PONG');
+    else if (isProbe && args[0] === 'GET') reply(null);
+    else if (isProbe && args[0] === 'SET') {
+      reply('OK');
+      this.push(args[1] as string);
+    } else return false;
+    return true;
   }
 }
+
+/** What `CLIENT TRACKINGINFO` answers while tracking is on. */
+const TRACKED = { flags: ['on'], redirect: -1, prefixes: [] } as const;
 
 /** Lets every continuation that is ready run. */
 export function settled(): Promise<void> {

@@ -1,34 +1,29 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, test } from 'vitest';
 import { attach } from '../../src/attach.ts';
-import { assertIdle, assertStoreValid, FakeClient, settled } from '../../src/testing/index.ts';
+import { assertIdle, assertStoreValid, FakeClient } from '../../src/testing/index.ts';
 import { createTrackingCache } from '../../src/tracking-cache.ts';
 import { present, setting } from './setting.ts';
-
-const TRACKING = ['CLIENT', 'TRACKING', 'ON'];
 
 function attached() {
   const client = new FakeClient();
   const cache = createTrackingCache();
-  const detach = attach(cache, client);
+  const { session, detach } = attach(cache, client);
   const fill = (): boolean => cache.fill(cache.guard(['k']), 'k', 1, present());
-  return { client, cache, detach, fill };
+  return { client, cache, session, detach, fill };
 }
 
 describe('attach', () => {
-  test('asks for tracking once per connection, and nothing is kept before the answer', async () => {
+  test('switches tracking on whenever the connection comes up, and nothing is kept while it is down', async () => {
     const { client, cache, fill } = attached();
     expect([cache.state, fill(), client.sent]).toEqual(['down', false, []]);
-    client.connection('up');
-    expect(client.sent.map(({ args }) => args)).toEqual([TRACKING]);
-    const early = cache.guard(['k']);
-    expect([cache.state, fill()]).toEqual(['enabling', false]);
-    client.next(...TRACKING).reply('OK');
-    await settled();
-    expect([cache.state, fill()]).toEqual(['tracking', true]);
-    expect(cache.fill(early, 'k', 'T1', present())).toBe(false);
-    expect(client.sent).toEqual([]);
+    await client.connect();
+    expect([cache.state, fill(), cache.lookup('k')?.value]).toEqual(['tracking', true, 1]);
+    client.connection('down');
+    expect([cache.state, fill(), cache.lookup('k')]).toEqual(['down', false, undefined]);
+    await client.connect();
+    expect([cache.state, fill(), client.sent]).toEqual(['tracking', true, []]);
     assertStoreValid(cache);
+    assertIdle(cache);
   });
 
   test('to a client that is already up, asks at once', async () => {
@@ -36,51 +31,40 @@ describe('attach', () => {
     client.connection('up');
     const cache = createTrackingCache();
     attach(cache, client);
-    client.next(...TRACKING).reply('OK');
-    await settled();
+    await client.connect();
     expect(cache.state).toBe('tracking');
   });
 
-  test('a refusal leaves it untracked until the next connection', async () => {
-    const { client, cache, fill } = attached();
-    client.connection('up');
-    client.next(...TRACKING).fail(new Error('NOPERM'));
-    await settled();
-    expect(cache.session.state).toMatchObject({ is: 'untracked', reason: new Error('NOPERM') });
-    expect(fill()).toBe(false);
-    client.connection('down');
+  test('gives the engine its first session', () => {
+    const { cache, session } = attached();
+    expect(cache.session).toBe(session);
+  });
+
+  test('to an engine that was used before it had a connection: what is read from then on is kept', async () => {
+    const cache = createTrackingCache();
+    expect(cache.fill(cache.guard(['k']), 'k', 1, present())).toBe(false);
+    const client = new FakeClient();
+    const { session } = attach(cache, client);
     await client.connect();
-    expect([cache.state, fill()]).toEqual(['tracking', true]);
+    expect(cache.session).toBe(session);
+    expect(cache.fill(cache.guard(['k']), 'k', 1, present())).toBe(true);
   });
 
-  test.for(['reply', 'fail'] as const)(
-    'T3: an answer about a connection that is gone changes nothing (%s)',
-    async (how) => {
-      const { client, cache } = attached();
-      client.connection('up');
-      const late = client.next(...TRACKING);
-      // This client does not reject what was unanswered when it comes up without having gone down.
-      client.connection('up');
-      late[how](new Error('late'));
-      await settled();
-      expect(cache.state).toBe('enabling');
-      client.next(...TRACKING).reply('OK');
-      await settled();
-      expect(cache.state).toBe('tracking');
-    },
-  );
-
-  test('an answer that comes when the connection is down changes nothing', async () => {
-    const { client, cache } = attached();
-    client.connection('up');
-    const command = client.next(...TRACKING);
-    command.reply('OK');
-    client.connection('down');
-    await settled();
-    expect(cache.state).toBe('down');
+  test('and detached, the next of its connections takes the first place', async () => {
+    const cache = createTrackingCache();
+    cache.release(cache.guard(['k']));
+    const [first, second] = [new FakeClient(), new FakeClient()].map((client) =>
+      attach(cache, client),
+    );
+    expect(cache.session).toBe(first?.session);
+    first?.detach();
+    expect(cache.session).toBe(second?.session);
+    second?.detach();
+    expect(cache.session.state.is).toBe('down');
+    expect(cache.session).not.toBe(second?.session);
   });
 
-  test('a lost connection drops everything, wakes all who wait, and the next one keeps again', async () => {
+  test('a lost connection drops everything, wakes all who wait once, and the next one keeps again', async () => {
     const { client, cache, fill } = attached();
     await client.connect();
     fill();
@@ -95,51 +79,72 @@ describe('attach', () => {
     stop();
   });
 
-  test('detaching drops everything, takes back its listeners and ends what comes from there', async () => {
+  test('detaching drops what was read there, takes back its listeners and ends what comes from there', async () => {
     const { client, cache, detach, fill } = attached();
     await client.connect();
     fill();
+    const { pushes } = cache.stats();
+    detach();
     detach();
     expect([cache.state, cache.stats().entries, client.listeners]).toEqual(['down', 0, 0]);
     client.push('k');
     await client.connect();
-    expect([cache.state, cache.stats().pushes, client.sent]).toEqual(['down', 0, []]);
+    expect([cache.state, cache.stats().pushes, client.sent]).toEqual(['down', pushes, []]);
+    expect(fill()).toBe(false);
     const second = new FakeClient();
     attach(cache, second);
     await second.connect();
     expect([cache.state, fill()]).toEqual(['tracking', true]);
   });
 
-  test('a client that is closed for good closes the engine', async () => {
+  test('a client that is closed for good leaves the engine to its other connections', async () => {
     const { client, cache, fill } = attached();
     await client.connect();
     fill();
     client.connection('closed');
-    expect([cache.state, cache.stats().entries]).toEqual(['closed', 0]);
-    await client.connect();
-    expect([cache.state, fill(), client.sent]).toEqual(['closed', false, []]);
+    expect([cache.state, cache.stats().entries, fill()]).toEqual(['down', 0, false]);
+    const second = new FakeClient();
+    const { session } = attach(cache, second);
+    await second.connect();
+    const guard = cache.guard(['k'], undefined, session);
+    expect([cache.state, cache.fill(guard, 'k', 1, present())]).toEqual(['tracking', true]);
   });
 });
 
 describe('close', () => {
   test('I14: drops everything, wakes all who wait, and keeps nothing from then on', async () => {
-    using it = await setting();
+    using it = await setting({}, {});
     await it.cached('k', 'old');
     const under = it.read('other');
     const causes: string[] = [];
     const stop = it.cache.onInvalidation('k', (cause) => causes.push(cause));
     it.cache.close();
     it.cache.close();
-    expect(causes).toEqual(['close']);
+    // Why, before what comes of it.
+    expect(causes[0]).toBe('close');
     await it.answer('value');
     expect(await under).toBe('value');
-    expect(it.cache.stats()).toMatchObject({ state: 'closed', entries: 0 });
+    expect(it.cache.stats()).toMatchObject({ state: 'closed', entries: 0, connections: 0 });
     await it.cached('k', 'new');
     expect(it.cache.stats().entries).toBe(0);
     stop();
     it.detach();
-    expect(it.client.listeners).toBe(0);
-    assertIdle(it.cache);
+    expect([it.client.listeners, it.clock.timers]).toEqual([0, 0]);
+  });
+
+  test('a connection that is opened afterwards is closed', async () => {
+    const cache = createTrackingCache();
+    cache.close();
+    expect(cache.state).toBe('closed');
+    const client = new FakeClient();
+    client.connection('up');
+    const { session } = attach(cache, client);
+    expect([session.state.is, cache.session.state.is, client.sent]).toEqual([
+      'closed',
+      'closed',
+      [],
+    ]);
+    expect(cache.fill(cache.guard(['k']), 'k', 1, present())).toBe(false);
   });
 });
 
@@ -157,24 +162,23 @@ test('untracked, every call asks for itself and nothing is kept', async () => {
   assertIdle(cache);
 });
 
-test('a host that sees to tracking itself dispatches connected, and that is all', () => {
-  const cache = createTrackingCache();
-  cache.session.dispatch({ is: 'connected' });
-  expect(cache.state).toBe('tracking');
-});
+describe('a host that sees to tracking itself', () => {
+  test('dispatches connected and disconnected, and that is all', () => {
+    const cache = createTrackingCache();
+    const fill = (): boolean => cache.fill(cache.guard(['k']), 'k', 1, present());
+    cache.session.dispatch({ is: 'connected' });
+    expect([cache.state, fill(), cache.lookup('k')?.value]).toEqual(['tracking', true, 1]);
+    cache.session.dispatch({ is: 'disconnected' });
+    expect([cache.state, fill(), cache.lookup('k')]).toEqual(['down', false, undefined]);
+  });
 
-test('the life of the connection is published', async () => {
-  const states: unknown[] = [];
-  const note = (message: unknown): void => void states.push((message as { state: string }).state);
-  subscribe('redcache:connection', note);
-  const it = await setting();
-  it.client.connection('down');
-  it.client.connection('up');
-  it.client.next(...TRACKING).fail(new Error('NOPERM'));
-  await settled();
-  it.cache.close();
-  unsubscribe('redcache:connection', note);
-  expect(states).toEqual(['tracking', 'down', 'untracked', 'closed']);
+  test('keeps the first place when it opens another connection', () => {
+    const cache = createTrackingCache();
+    const { session } = cache;
+    session.dispatch({ is: 'connected' });
+    cache.openSession().dispatch({ is: 'connected' });
+    expect(cache.session).toBe(session);
+  });
 });
 
 test('statistics are a copy that does not change', async () => {
@@ -188,9 +192,11 @@ test('statistics are a copy that does not change', async () => {
   expect(it.cache.stats()).toMatchObject({
     state: 'tracking',
     entries: 1,
-    pushes: 1,
+    pushes: before.pushes + 1,
     flushes: 0,
     misses: 2,
+    loads: 2,
+    failedLoads: 0,
     fills: 2,
     evictions: { size: 0, ttl: 0, invalidation: 1, flush: 0, 'own-write': 0 },
   });

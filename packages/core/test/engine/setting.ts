@@ -6,19 +6,22 @@ import {
   ManualClock,
   settled,
 } from '../../src/testing/index.ts';
-import {
-  createTrackingCache,
-  type Fetched,
-  type Filling,
-  type TrackingCacheOptions,
-} from '../../src/tracking-cache.ts';
+import type { TrackingOptions } from '../../src/tracking/options.ts';
+import { createTrackingCache, type Fetched, type Filling } from '../../src/tracking-cache.ts';
+import type { TrackingCacheOptions } from '../../src/tracking-cache-options.ts';
 
-/** An engine attached to a fake client that is up and tracked, on a clock that stands still. */
-export async function setting(options: TrackingCacheOptions = {}) {
+/**
+ * An engine attached to a fake client that is up and tracked, on a clock that stands still. Its
+ * silence does not matter unless a test says so.
+ */
+export async function setting(
+  options: TrackingCacheOptions = {},
+  tracking: TrackingOptions = { maxStaleness: false },
+) {
   const clock = new ManualClock();
   const client = new FakeClient();
   const cache = createTrackingCache({ clock, ...options });
-  const detach = attach(cache, client);
+  const { session, detach } = attach(cache, client, tracking);
   await client.connect();
 
   /** A read of a key as an adapter makes it; the value comes with the reply of its GET. */
@@ -42,6 +45,7 @@ export async function setting(options: TrackingCacheOptions = {}) {
     clock,
     client,
     cache,
+    session,
     detach,
     read,
     answer,

@@ -1,13 +1,26 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, test } from 'vitest';
-import { Guard, Guards, type OnBroken } from '../../src/store/guard.ts';
+import { Guard, Guards, type Line, type OnBroken } from '../../src/store/guard.ts';
+import { Source } from '../../src/store/source.ts';
 
-const guardOf = (keys: readonly string[], onBroken?: OnBroken, severed = false): Guard =>
-  new Guard({ keys, openedAtMs: 5, severed, onBroken });
+const lineOf = (source: Source | undefined): Line => ({
+  source,
+  echoesWrites: true,
+  heard: () => {},
+});
 
-function opened(keys: readonly string[], { guards = new Guards(), severed = false } = {}) {
+const guardOf = (
+  keys: readonly string[],
+  onBroken?: OnBroken,
+  { severed = false, line = lineOf(new Source()) } = {},
+): Guard => new Guard({ keys, openedAtMs: 5, line, severed, onBroken });
+
+function opened(
+  keys: readonly string[],
+  { guards = new Guards(), severed = false, line = lineOf(new Source()) } = {},
+) {
   const broken: string[] = [];
-  const guard = guardOf(keys, (by) => broken.push(by), severed);
+  const guard = guardOf(keys, (by) => broken.push(by), { severed, line });
   guards.open(guard);
   return { guards, guard, broken };
 }
@@ -123,6 +136,44 @@ describe('onBroken', () => {
     guards.push('k');
     expect(second.intact).toBe(false);
   });
+});
+
+describe('the connection that its command travels on', () => {
+  test('is the one that there was when it was opened, whatever comes after it', () => {
+    const [before, after] = [new Source(), new Source()];
+    const line = { ...lineOf(before) };
+    const { guard } = opened(['k'], { line });
+    Object.assign(line, { source: after });
+    expect(guard.source).toBe(before);
+    expect(guardOf(['k'], undefined, { line }).source).toBe(after);
+    expect(guardOf(['k'], undefined, { line: lineOf(undefined) }).source).toBeUndefined();
+  });
+
+  test('when it is lost severs the guards of its own, and no others', () => {
+    const guards = new Guards();
+    const [lost, other] = [new Source(), new Source()];
+    const mine = ['a', 'b'].map((key) => opened([key], { guards, line: lineOf(lost) }));
+    const theirs = opened(['a'], { guards, line: lineOf(other) });
+    const down = opened(['a'], { guards, line: lineOf(undefined) });
+    guards.severFrom(lost);
+    expect(mine.map(({ guard, broken }) => [guard.severed, broken])).toEqual([
+      [true, ['severed']],
+      [true, ['severed']],
+    ]);
+    expect([theirs.guard.intact, theirs.broken, down.broken]).toEqual([true, [], []]);
+  });
+});
+
+describe('disturbed', () => {
+  test.for(['push', 'sever', 'fence'] as const)(
+    'by a %s, also of one severed from the start',
+    (how) => {
+      const { guards, guard } = opened(['k'], { severed: true });
+      expect(guard).toMatchObject({ disturbed: false, severed: true });
+      guards[how]('k');
+      expect(guard.disturbed).toBe(true);
+    },
+  );
 });
 
 describe('closing', () => {

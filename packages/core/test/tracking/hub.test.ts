@@ -1,28 +1,26 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, test } from 'vitest';
-import type { Entry } from '../../src/store/entry.ts';
 import { Guard, Guards } from '../../src/store/guard.ts';
-import { LruStore } from '../../src/store/lru.ts';
+import type { Source } from '../../src/store/source.ts';
 import { Hub, type WakeCause } from '../../src/tracking/hub.ts';
+import { aSource, aStore, names, valueIn } from '../store/a-store.ts';
 
 function setting() {
-  const store = new LruStore({ maxEntries: 10, maxBytes: 10_000 }, () => {});
+  const { store, evicted } = aStore();
   const guards = new Guards();
   const hub = new Hub(store, guards);
-  const put = (key: string): void => store.set(key, entryOf(key), 1);
-  return { store, guards, hub, put };
+  const put = (key: string, source = aSource()): void => void store.add(valueIn(key, { source }));
+  return { store, evicted, guards, hub, put };
 }
 
-const guardOf = (key: string): Guard =>
-  new Guard({ keys: [key], openedAtMs: 0, severed: false, onBroken: undefined });
-
-const entryOf = (key: string): Entry => ({
-  kind: 'present',
-  value: key,
-  deadlineAtMs: Number.POSITIVE_INFINITY,
-  keys: [key],
-  echoes: 0,
-});
+const guardOf = (key: string, source: Source = aSource()): Guard =>
+  new Guard({
+    keys: [key],
+    openedAtMs: 0,
+    line: { source, echoesWrites: true, heard: () => {} },
+    severed: false,
+    onBroken: undefined,
+  });
 
 /** What is reported on a channel while `run` runs. */
 function reported(channel: string, run: () => void): unknown[] {
@@ -44,7 +42,7 @@ describe('I5: the store goes first', () => {
     const guard = guardOf('k');
     guards.open(guard);
     const seen: unknown[] = [];
-    hub.listen('k', () => seen.push(store.get('k'), guard.intact));
+    hub.listen('k', () => seen.push(store.find('k', ''), guard.intact));
     hub.invalidate(['k']);
     expect(seen).toEqual([undefined, false]);
   });
@@ -55,7 +53,7 @@ describe('I5: the store goes first', () => {
     const guard = guardOf('c');
     guards.open(guard);
     const seen: unknown[] = [];
-    hub.listen('a', () => seen.push(store.get('b'), store.get('c'), guard.intact));
+    hub.listen('a', () => seen.push(store.find('b', ''), store.find('c', ''), guard.intact));
     hub.invalidate(['a', 'b', 'c']);
     expect(seen).toEqual([undefined, undefined, false]);
   });
@@ -75,12 +73,57 @@ describe('I5: the store goes first', () => {
     const { store, hub, put } = setting();
     put('k');
     const found: unknown[] = [];
-    const note = (): void => void found.push(store.get('k'));
+    const note = (): void => void found.push(store.find('k', ''));
     subscribe('redcache:invalidation', note);
     hub.invalidate(['k']);
     unsubscribe('redcache:invalidation', note);
     expect(found).toEqual([undefined]);
   });
+});
+
+describe('a lost connection', () => {
+  test('drops what was read there and severs what is being read there, and nothing else', () => {
+    const { hub, store, guards, put, evicted } = setting();
+    const [lost, other] = [aSource(), aSource()];
+    put('a', lost);
+    put('b', other);
+    const [mine, theirs] = [guardOf('k', lost), guardOf('k', other)];
+    guards.open(mine);
+    guards.open(theirs);
+    const messages = reported('redcache:flush', () => hub.lose(lost));
+    expect(names(store)).toEqual(['b']);
+    expect([mine.severed, theirs.intact]).toEqual([true, true]);
+    expect(messages).toEqual([{ cause: 'disconnect', entries: 1 }]);
+    expect(evicted).toEqual([['disconnect', 1]]);
+  });
+
+  test('I5: who is woken by it finds nothing of it', () => {
+    const { hub, store, guards, put } = setting();
+    const lost = aSource();
+    put('a', lost);
+    put('b');
+    const guard = guardOf('k', lost);
+    guards.open(guard);
+    const seen: unknown[] = [];
+    hub.listen('a', () => seen.push(store.find('a', '')?.serves(0), guard.severed));
+    hub.lose(lost);
+    expect(seen).toEqual([false, true]);
+  });
+});
+
+test('I6: an own write drops its keys and severs what is being read of them, and nothing else', () => {
+  const { hub, store, guards, put, evicted } = setting();
+  for (const key of ['a', 'b', 'c']) put(key);
+  const [written, other] = [guardOf('a'), guardOf('c')];
+  guards.open(written);
+  guards.open(other);
+  hub.wrote(['a', 'b']);
+  expect(names(store)).toEqual(['c']);
+  expect([written.severed, other.intact]).toEqual([true, true]);
+  expect(evicted).toEqual([
+    ['own-write', 1],
+    ['own-write', 1],
+  ]);
 });
 
 describe('who is told', () => {
@@ -94,13 +137,40 @@ describe('who is told', () => {
     expect(told).toEqual(['1 push', '2 push']);
   });
 
-  test.for(['flush', 'disconnect', 'close'] as const)('everybody by a %s', (cause) => {
+  test.for(['flush', 'close'] as const)('everybody by a %s', (cause) => {
     const { hub } = setting();
     const told: WakeCause[] = [];
     hub.listen('a', (heard) => told.push(heard));
     hub.listen('b', (heard) => told.push(heard));
     hub.flush(cause);
     expect(told).toEqual([cause, cause]);
+  });
+
+  test('everybody by a FLUSHALL of our own, as by any', () => {
+    const { hub, put, evicted } = setting();
+    put('k');
+    const told: WakeCause[] = [];
+    hub.listen('a', (heard) => told.push(heard));
+    hub.flush('own-write');
+    expect(told).toEqual(['flush']);
+    expect(evicted).toEqual([['own-write', 1]]);
+  });
+
+  test('everybody by a lost connection, since nobody knows which keys were read there', () => {
+    const { hub } = setting();
+    const told: WakeCause[] = [];
+    hub.listen('a', (heard) => told.push(heard));
+    hub.listen('b', (heard) => told.push(heard));
+    hub.lose(aSource());
+    expect(told).toEqual(['disconnect', 'disconnect']);
+  });
+
+  test('nobody of an own write, which is not the news they wait for', () => {
+    const { hub } = setting();
+    const told: WakeCause[] = [];
+    hub.listen('k', (heard) => told.push(heard));
+    hub.wrote(['k']);
+    expect(told).toEqual([]);
   });
 
   test('nobody when the user clears, which says nothing about the server', () => {
@@ -197,9 +267,10 @@ test('what happened is published: the key and how many copies were dropped, the 
     { key: 'a', entries: 1 },
     { key: 'b', entries: 0 },
   ]);
-  expect(reported('redcache:flush', () => hub.flush('disconnect'))).toEqual([
-    { cause: 'disconnect', entries: 1 },
-  ]);
+  for (const cause of ['flush', 'own-write', 'clear', 'close'] as const) {
+    put('c');
+    expect(reported('redcache:flush', () => hub.flush(cause))).toEqual([{ cause, entries: 1 }]);
+  }
 });
 
 test('I12: no key is remembered once nobody listens', () => {

@@ -13,7 +13,9 @@ const reason = new Error('NOPERM');
 const states: Record<TrackingState['is'], TrackingState> = {
   down: { is: 'down', generation: 3 },
   enabling: { is: 'enabling', generation: 3 },
+  verifying: { is: 'verifying', generation: 3 },
   tracking: { is: 'tracking', generation: 3 },
+  unverified: { is: 'unverified', generation: 3, reason: 'old' },
   untracked: { is: 'untracked', generation: 3, reason: 'old' },
   closed: { is: 'closed', generation: 3 },
 };
@@ -21,45 +23,56 @@ const states: Record<TrackingState['is'], TrackingState> = {
 const events = {
   connected: { is: 'connected' },
   enabled: { is: 'enabled', generation: 3 },
-  'enabled of an older generation': { is: 'enabled', generation: 2 },
+  'enabled, of an older generation': { is: 'enabled', generation: 2 },
+  verified: { is: 'verified', generation: 3 },
+  'verified, of an older generation': { is: 'verified', generation: 2 },
+  unverifiable: { is: 'unverifiable', generation: 3, reason },
+  'unverifiable, of an older generation': { is: 'unverifiable', generation: 2, reason },
   refused: { is: 'refused', generation: 3, reason },
-  'refused of an older generation': { is: 'refused', generation: 2, reason },
+  'refused, of an older generation': { is: 'refused', generation: 2, reason },
+  changed: { is: 'changed' },
+  retry: { is: 'retry' },
   disconnected: { is: 'disconnected' },
   close: { is: 'close' },
 } satisfies Record<string, TrackingEvent>;
 
-const flush = (cause: 'disconnect' | 'close'): TrackingEffect => ({ do: 'flush', cause });
-const report = (state: 'tracking' | 'untracked' | 'down' | 'closed'): TrackingEffect => ({
-  do: 'report',
-  state,
-});
-const enable: TrackingEffect = { do: 'enable', generation: 4 };
-
 type Row = readonly [TrackingState, readonly TrackingEffect[]];
-const enabling: TrackingState = { is: 'enabling', generation: 4 };
-const lost: Row = [{ is: 'down', generation: 3 }, [flush('disconnect'), report('down')]];
-const closing: Row = [{ is: 'closed', generation: 3 }, [flush('close'), report('closed')]];
+
+const lose: TrackingEffect = { do: 'lose' };
+const serve: TrackingEffect = { do: 'serve' };
+const report: TrackingEffect = { do: 'report' };
+
+const anew: Row = [{ is: 'enabling', generation: 4 }, [lose, { do: 'enable', generation: 4 }]];
+const down: Row = [{ is: 'down', generation: 3 }, [lose, report]];
+const closed: Row = [{ is: 'closed', generation: 3 }, [lose, report]];
+const refused: Row = [
+  { is: 'untracked', generation: 3, reason },
+  [lose, report, { do: 'retry-later' }],
+];
 
 /** What is not listed changes nothing and does nothing. */
 const table: Record<TrackingState['is'], Partial<Record<keyof typeof events, Row>>> = {
-  down: { connected: [enabling, [enable]], close: closing },
+  down: { connected: anew, close: closed },
   enabling: {
-    connected: [enabling, [flush('disconnect'), enable]],
-    enabled: [{ is: 'tracking', generation: 3 }, [report('tracking')]],
-    refused: [{ is: 'untracked', generation: 3, reason }, [report('untracked')]],
-    disconnected: lost,
-    close: closing,
+    connected: anew,
+    enabled: [{ is: 'verifying', generation: 3 }, []],
+    refused,
+    changed: anew,
+    disconnected: down,
+    close: closed,
   },
-  tracking: {
-    connected: [enabling, [flush('disconnect'), enable]],
-    disconnected: lost,
-    close: closing,
+  verifying: {
+    connected: anew,
+    verified: [{ is: 'tracking', generation: 3 }, [serve, report]],
+    unverifiable: [{ is: 'unverified', generation: 3, reason }, [serve, report]],
+    refused,
+    changed: anew,
+    disconnected: down,
+    close: closed,
   },
-  untracked: {
-    connected: [enabling, [flush('disconnect'), enable]],
-    disconnected: lost,
-    close: closing,
-  },
+  tracking: { connected: anew, changed: anew, disconnected: down, close: closed },
+  unverified: { connected: anew, changed: anew, disconnected: down, close: closed },
+  untracked: { connected: anew, retry: anew, disconnected: down, close: closed },
   closed: {},
 };
 
@@ -70,43 +83,91 @@ describe.for(Object.keys(states) as TrackingState['is'][])('in %s', (is) => {
   });
 });
 
-const anyEvent = fc.oneof(
-  fc.constant<TrackingEvent>({ is: 'connected' }),
-  fc.constant<TrackingEvent>({ is: 'disconnected' }),
-  fc.nat(6).map((generation): TrackingEvent => ({ is: 'enabled', generation })),
-  fc.nat(6).map((generation): TrackingEvent => ({ is: 'refused', generation, reason })),
+const generation = fc.nat(6);
+const anyEvent: fc.Arbitrary<TrackingEvent> = fc.oneof(
+  fc.constantFrom<TrackingEvent>(
+    { is: 'connected' },
+    { is: 'disconnected' },
+    { is: 'changed' },
+    { is: 'retry' },
+  ),
+  generation.map((generation): TrackingEvent => ({ is: 'enabled', generation })),
+  generation.map((generation): TrackingEvent => ({ is: 'verified', generation })),
+  generation.map((generation): TrackingEvent => ({ is: 'unverifiable', generation, reason })),
+  generation.map((generation): TrackingEvent => ({ is: 'refused', generation, reason })),
 );
 
-test('T2, T3: in any sequence of events what leaves tracking flushes, and only the newest generation gets there', () => {
+const fills = ({ is }: TrackingState): boolean =>
+  is === 'verifying' || is === 'tracking' || is === 'unverified';
+const serves = ({ is }: TrackingState): boolean => is === 'tracking' || is === 'unverified';
+
+/** The steps of a sequence of events, from the beginning or from `from`. */
+function* walk(sequence: readonly TrackingEvent[], from: TrackingState = INITIAL) {
+  let state = from;
+  for (const event of sequence) {
+    const [next, effects] = transition(state, event);
+    yield { state, event, next, does: effects.map((effect) => effect.do) };
+    state = next;
+  }
+}
+
+const sequences = fc.array(anyEvent, { maxLength: 40 });
+
+test('T2: whatever happens, what ends the filling of entries, or begins a generation, loses them first', () => {
   fc.assert(
-    fc.property(fc.array(anyEvent, { maxLength: 30 }), (sequence) => {
-      let state: TrackingState = INITIAL;
-      for (const event of sequence) {
-        const [next, effects] = transition(state, event);
-        const flushes = effects.some((effect) => effect.do === 'flush');
-        if (state.is === 'tracking' && next.is !== 'tracking') expect(flushes).toBe(true);
-        if (next.is === 'tracking' && state.is !== 'tracking') {
-          expect(state.is).toBe('enabling');
-          expect(event).toEqual({ is: 'enabled', generation: next.generation });
-        }
-        if (event.is === 'connected') expect(next.generation).toBe(state.generation + 1);
-        else expect(next.generation).toBe(state.generation);
-        state = next;
+    fc.property(sequences, (sequence) => {
+      for (const { state, next, does } of walk(sequence)) {
+        const ends = fills(state) && !fills(next);
+        const begins = next.generation !== state.generation;
+        if (ends || begins) expect(does[0]).toBe('lose');
       }
+    }),
+  );
+});
+
+test('T3: whatever happens, only answers about the newest generation lead on, and it only rises', () => {
+  fc.assert(
+    fc.property(sequences, (sequence) => {
+      for (const { state, event, next, does } of walk(sequence)) {
+        expect(next.generation - state.generation).toBe(does.includes('enable') ? 1 : 0);
+        if ('generation' in event && event.generation !== state.generation)
+          expect(next).toBe(state);
+        if (event.is === 'connected') expect(next.is).toBe('enabling');
+      }
+    }),
+  );
+});
+
+test('T1, T5: whatever happens, entries are served only after they could be filled, and never without `serve`', () => {
+  fc.assert(
+    fc.property(sequences, (sequence) => {
+      for (const { state, next, does } of walk(sequence)) {
+        if (serves(next) && !serves(state)) {
+          expect(state.is).toBe('verifying');
+          expect(does).toContain('serve');
+        }
+        if (next.is === 'verifying' && state.is !== 'verifying') expect(state.is).toBe('enabling');
+      }
+    }),
+  );
+});
+
+test('what was refused is asked for again, and nothing else is', () => {
+  fc.assert(
+    fc.property(sequences, (sequence) => {
+      for (const { state, next, does } of walk(sequence))
+        expect(does.includes('retry-later')).toBe(
+          next.is === 'untracked' && state.is !== 'untracked',
+        );
     }),
   );
 });
 
 test('T4: closed stays closed whatever comes', () => {
   fc.assert(
-    fc.property(fc.array(anyEvent, { maxLength: 10 }), (sequence) => {
-      let [state] = transition(states.tracking, { is: 'close' });
-      for (const event of sequence) {
-        const [next, effects] = transition(state, event);
-        expect(next).toEqual({ is: 'closed', generation: 3 });
-        expect(effects).toEqual([]);
-        state = next;
-      }
+    fc.property(sequences, (sequence) => {
+      for (const { state, next, does } of walk(sequence, states.closed))
+        expect([next, does]).toEqual([state, []]);
     }),
   );
 });

@@ -4,7 +4,9 @@ import {
   createTrackingCache,
   type Invalidation,
   type TrackingCache,
+  type TrackingOptions,
   type TrackingPort,
+  type TrackingSession,
 } from '@redcache/core';
 import { type ManualClock, settled } from '@redcache/core/testing';
 import { ACQUIRE } from '../../src/scripts/acquire.ts';
@@ -29,15 +31,21 @@ export class ModelServer {
     this.clock = clock;
   }
 
-  /** A connection that is up, and tracked if an engine is asked for. */
-  async connect(tracked = true): Promise<{ port: ModelConnection; engine: TrackingCache }> {
+  /**
+   * A connection that is up, and tracked unless that is not wanted. Its heartbeat is off if nothing is
+   * said of it, so that the timers of the clock are those of the locks.
+   */
+  async connect(
+    tracked = true,
+    { maxStaleness = false }: Pick<TrackingOptions, 'maxStaleness'> = {},
+  ): Promise<ModelLink> {
     const port = new ModelConnection(this);
     this.#connections.add(port);
     const engine = createTrackingCache({ clock: this.clock });
-    if (tracked) attach(engine, port);
+    const session = tracked ? attach(engine, port, { maxStaleness }).session : engine.session;
     port.up();
     await settled();
-    return { port, engine };
+    return { port, engine, session };
   }
 
   get(key: string): string | undefined {
@@ -85,6 +93,12 @@ export class ModelServer {
   }
 }
 
+export interface ModelLink {
+  readonly port: ModelConnection;
+  readonly engine: TrackingCache;
+  readonly session: TrackingSession;
+}
+
 interface Waiting {
   readonly args: readonly string[];
   resolve(value: unknown): void;
@@ -96,7 +110,7 @@ interface Waiting {
  * the code that awaits its reply goes on: the worst of the orders that real connections have.
  */
 export class ModelConnection implements TrackingPort {
-  /** Names of what was sent, oldest first; scripts by their own. */
+  /** Names of what the locks sent, oldest first; scripts by their own. What the engine sends is not here. */
   readonly log: string[] = [];
   readonly #server: ModelServer;
   readonly #tracked = new Set<string>();
@@ -230,9 +244,9 @@ export class ModelConnection implements TrackingPort {
     return value;
   }
 
-  #run([command, sha1, , ...rest]: readonly string[]): unknown {
+  #run([command, sha1, ...given]: readonly string[]): unknown {
     const server = this.#server;
-    const [key = '', ...more] = rest;
+    const [, key = '', ...more] = given;
     if (command === 'EVALSHA') {
       switch (sha1) {
         case ACQUIRE.sha1: {
@@ -258,12 +272,12 @@ export class ModelConnection implements TrackingPort {
           throw new Error('NOSCRIPT No matching script');
       }
     }
+    const ofEngine = this.#runOfEngine([command, sha1, ...given]);
+    if (ofEngine !== undefined) return ofEngine;
     this.log.push(command ?? '');
     switch (command) {
       case 'CLIENT':
-        if (sha1 === 'INFO') return 'id=1 name= db=0 user=default';
-        this.#tracking = true;
-        return 'OK';
+        return 'id=1 name= db=0 user=default';
       case 'GET':
         return this.#read(sha1 ?? '') ?? null;
       case 'PTTL':
@@ -273,6 +287,20 @@ export class ModelConnection implements TrackingPort {
       default:
         throw new Error(`ERR unknown command '${command}'`);
     }
+  }
+
+  /** What `attach` sends; nothing for the rest. `null`: there is no such key. */
+  #runOfEngine([command, name = '', ...more]: readonly (string | undefined)[]): unknown {
+    const words = `${command} ${name}`;
+    if (words === 'CLIENT TRACKING') {
+      this.#tracking = true;
+      return 'OK';
+    }
+    if (words === 'CLIENT TRACKINGINFO') return { flags: [this.#tracking ? 'on' : 'off'] };
+    if (!name.startsWith('redcache:probe:')) return undefined;
+    if (command === 'GET') return this.#read(name) ?? null;
+    this.#server.set(name, more[0] ?? '', Number(more[2]));
+    return 'OK';
   }
 
   #owned(key: string, holder: string | undefined): number {

@@ -6,4 +6,10 @@ export {
   type TrackedClient,
   trackingOf,
 } from './provider.ts';
-export { type OwnTracked, openTracked, type Tracked, trackedOf } from './tracked.ts';
+export {
+  type Connected,
+  type OwnTracked,
+  openTracked,
+  type Tracked,
+  trackedOf,
+} from './tracked.ts';

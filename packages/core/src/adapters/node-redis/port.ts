@@ -2,12 +2,13 @@ import { errorMonitor } from 'node:events';
 import type { createClient } from 'redis';
 import { ConfigError } from '../../errors.ts';
 import type { CommandPort, Connection } from '../../ports.ts';
+import { sendUnobserved } from './command-hook.ts';
 
 /** One connection of node-redis, recognised by what it can do. Pools, clusters and sentinels are not. */
 export interface SingleClient
   extends Pick<ReturnType<typeof createClient>, 'clientSideCache' | 'isReady' | 'isOpen'> {
   sendCommand(
-    args: string[],
+    args: readonly (string | Buffer)[],
     options?: { timeout?: number; typeMapping?: object },
   ): Promise<unknown>;
   on(event: string | symbol, listener: (...args: unknown[]) => void): unknown;
@@ -15,6 +16,13 @@ export interface SingleClient
   duplicate(overrides?: object): unknown;
   connect(): Promise<unknown>;
 }
+
+/** A client of node-redis as its cache sees it: one connection at a time, whoever made it. */
+export type ConnectionClient = SingleClient & {
+  readonly options: { readonly database?: number };
+  prependListener(event: string, listener: () => void): unknown;
+  destroy(): void;
+};
 
 const ports = new WeakMap<object, CommandPort>();
 
@@ -63,7 +71,7 @@ class NodeRedisPort implements CommandPort {
 
   send(args: readonly string[]): Promise<unknown> {
     // No timeout of node-redis: it makes an abort timer per command and ends only unsent ones.
-    return this.#client.sendCommand(args as string[], { timeout: 0, typeMapping: {} });
+    return sendUnobserved(this.#client, args, { timeout: 0, typeMapping: {} });
   }
 
   onConnection(listener: (connection: Connection) => void): () => void {

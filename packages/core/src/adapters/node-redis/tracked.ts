@@ -1,25 +1,42 @@
 import { ConfigError } from '../../errors.ts';
 import type { CommandPort } from '../../ports.ts';
+import type { TrackingSession } from '../../tracking/session.ts';
 import type { TrackingCache } from '../../tracking-cache.ts';
-import { portOf, type SingleClient } from './port.ts';
-import { clientSideCache, tracking } from './provider.ts';
+import { type ConnectionClient, portOf, type SingleClient } from './port.ts';
+import { clientSideCache, providerOf } from './provider.ts';
 
-/** A connection whose pushes are heard: its commands, and the engine that gets its pushes. */
-export interface Tracked {
+/** A connection and the engine that gets its pushes, if it is tracked at all. */
+export interface Connected {
   readonly port: CommandPort;
   readonly engine: TrackingCache;
 }
 
+/** A connection whose pushes are heard. */
+export interface Tracked extends Connected {
+  /** The connection's side of the engine: to be named with every guard. */
+  readonly session: TrackingSession;
+}
+
 /** A tracked connection of our own. */
-export interface OwnTracked extends Tracked {
+export interface OwnTracked extends Connected {
   close(): void;
 }
 
-/** The tracked connection of a client made with `clientSideCache()`; otherwise nothing. */
+/**
+ * The tracked connection of a client made with `clientSideCache()`; otherwise nothing. Nothing either
+ * in a mode that does not push each change of each key that was read, exactly once and at once.
+ */
 export function trackedOf(client: SingleClient): Tracked | undefined {
   const port = portOf(client);
-  const engine = tracking(client);
-  return engine && { port, engine };
+  const provider = providerOf(client);
+  if (provider === undefined || !provider.isPlain) return undefined;
+  const { session } = provider.connectionOf(selfOf(client));
+  return { port, engine: provider.engine, session };
+}
+
+/** The client itself, behind the views that `withTypeMapping()` and the like make of it. */
+function selfOf(client: SingleClient): ConnectionClient {
+  return ((client as { _self?: unknown })._self ?? client) as ConnectionClient;
 }
 
 /**
@@ -50,6 +67,8 @@ export function openTracked(client: SingleClient, database?: number): OwnTracked
     if (closed) own.destroy();
   });
   own.connect().catch(() => {});
+  // From the start, so that what comes up first is tracked before anything is sent.
+  cache.connectionOf(selfOf(own));
   return {
     port: portOf(own),
     engine: cache.engine,

@@ -2,28 +2,37 @@ import type { PlannedServer } from './deployments.ts';
 import { eventually } from './eventually.ts';
 import type { ServerSpec } from './host.ts';
 import type { Reply } from './resp.ts';
-import type { ServerNode } from './server-node.ts';
+import type { NodeRole, ServerNode } from './server-node.ts';
 
 const MASTERS = 3;
 const SLOTS = 16_384;
 
-/** Three masters and a replica for each, and how many ports they need. */
-export function clusterPlan(data: Omit<ServerSpec, 'port'>): {
+/** Three masters and a replica for each, then the spares, and how many ports they need. */
+export function clusterPlan(
+  data: Omit<ServerSpec, 'port'>,
+  spares = 0,
+): {
   ports: number;
   servers(ports: readonly number[]): PlannedServer[];
 } {
-  const count = MASTERS * 2;
+  const count = MASTERS * 2 + spares;
+  const roleOf = (i: number): NodeRole => {
+    if (i < MASTERS) return 'master';
+    return i < MASTERS * 2 ? 'replica' : 'spare';
+  };
   return {
     ports: count * 2,
     servers: (ports) =>
       ports.slice(0, count).map((port, i) => ({
-        role: i < MASTERS ? 'master' : 'replica',
+        role: roleOf(i),
         port,
         conf: data.conf,
         args: [
           ...['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${port}.conf`],
           // Explicit, since the customary port + 10 000 may be taken.
           ...['--cluster-port', `${ports[count + i]}`],
+          // A master that gives away its last slot stays one, and replicas stay where they are.
+          ...['--cluster-allow-replica-migration', 'no'],
           ...data.args,
         ],
       })),
@@ -31,7 +40,8 @@ export function clusterPlan(data: Omit<ServerSpec, 'port'>): {
 }
 
 /** Makes a cluster of servers that know nothing of each other; resolves when it takes writes. */
-export async function formCluster(nodes: readonly ServerNode[]): Promise<void> {
+export async function formCluster(all: readonly ServerNode[]): Promise<void> {
+  const nodes = all.filter(({ role }) => role !== 'spare');
   const masters = nodes.filter(({ role }) => role === 'master');
   const replicas = nodes.filter(({ role }) => role === 'replica');
   const share = Math.ceil(SLOTS / masters.length);
@@ -72,7 +82,10 @@ export async function formCluster(nodes: readonly ServerNode[]): Promise<void> {
 }
 
 /** Each of these meets each of those: gossip alone would take seconds. */
-async function meet(these: readonly ServerNode[], those: readonly ServerNode[]): Promise<void> {
+export async function meet(
+  these: readonly ServerNode[],
+  those: readonly ServerNode[],
+): Promise<void> {
   const busPorts = await Promise.all(
     those.map(async (node) => {
       const [, port] = (await node.ask('CONFIG', 'GET', 'cluster-port')) as [string, string];

@@ -16,7 +16,7 @@ export interface PlannedServer extends ServerSpec {
 export interface Deployment extends AsyncDisposable {
   readonly kind: DeploymentKind;
   readonly by: Host['by'];
-  /** Masters first, then replicas, then sentinels. */
+  /** Masters first, then replicas, then sentinels or spares. */
   readonly nodes: readonly ServerNode[];
   /** The first master: all there is to know of a standalone server, a way into a cluster. */
   readonly url: string;
@@ -65,9 +65,17 @@ export async function startStandalone(options: StartOptions = {}): Promise<Stand
   });
 }
 
+export interface ClusterOptions extends StartOptions {
+  /** Servers that run and belong to no cluster yet; none if not said. */
+  readonly spares?: number;
+}
+
 /** Three masters, a replica each. About 2 s, which Redis waits before a new cluster takes writes. */
-export async function startCluster(options: StartOptions = {}): Promise<Deployment> {
-  const plan = clusterPlan(dataServer(options));
+export async function startCluster({
+  spares = 0,
+  ...options
+}: ClusterOptions = {}): Promise<Deployment> {
+  const plan = clusterPlan(dataServer(options), spares);
   return start('cluster', plan.ports, plan.servers, formCluster);
 }
 

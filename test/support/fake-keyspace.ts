@@ -66,7 +66,9 @@ export class FakeKeyspace {
 
   #client(args: readonly string[], by: FakeConnection | undefined): KeyspaceOutcome | undefined {
     const [sub = '', state = ''] = args.map((word) => word.toUpperCase());
-    if (sub !== 'TRACKING' || by === undefined) return undefined;
+    if (by === undefined) return undefined;
+    if (sub === 'TRACKINGINFO') return { reply: trackingInfo(this.#tracking.has(by)), pushes: [] };
+    if (sub !== 'TRACKING') return undefined;
     if (state === 'ON' && args.length === 2) this.#tracking.add(by);
     else if (state === 'OFF') this.forget(by);
     else return { reply: encode.error('ERR only default tracking here'), pushes: [] };
@@ -146,4 +148,12 @@ export class FakeKeyspace {
     this.#values.delete(key);
     return undefined;
   }
+}
+
+function trackingInfo(isOn: boolean): Buffer {
+  return encode.map(
+    [encode.bulk('flags'), encode.array(encode.bulk(isOn ? 'on' : 'off'))],
+    [encode.bulk('redirect'), encode.integer(isOn ? 0 : -1)],
+    [encode.bulk('prefixes'), encode.array()],
+  );
 }

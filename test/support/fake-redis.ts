@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { type ClientCommand, FakeConnection } from './fake-connection.ts';
-import type { FakeKeyspace } from './fake-keyspace.ts';
+import type { FakeKeyspace, KeyspaceOutcome } from './fake-keyspace.ts';
 import { encode } from './resp.ts';
 
 /**
@@ -16,6 +16,12 @@ export interface FakeRedisOptions {
   readonly answers?: Readonly<Record<string, AutomaticAnswer>>;
   /** Answers the commands it knows as a server with these keys would, pushes included. */
   readonly keys?: FakeKeyspace;
+  /**
+   * What becomes of the probes by which a cache sees to it that pushes arrive (`GET` and `SET` of
+   * `redcache:probe:…`). `pushed` (default): answered, the push right behind the answer to `SET`.
+   * `unpushed`: answered, as behind a proxy that drops pushes. `left`: to the test, as other commands.
+   */
+  readonly probes?: 'pushed' | 'unpushed' | 'left';
 }
 
 /** How long {@link FakeRedis.next} waits: far longer than any client needs to send. */
@@ -46,6 +52,12 @@ const HANDSHAKE: Readonly<Record<string, AutomaticAnswer>> = {
   'CLIENT NO-EVICT': OK,
   'CLIENT NO-TOUCH': OK,
   'CLIENT ID': ({ connection }) => encode.integer(connection.id),
+  'CLIENT INFO': ({ connection }) => encode.bulk(`id=${connection.id} name= db=0 resp=3`),
+  'CLIENT TRACKINGINFO': encode.map(
+    [encode.bulk('flags'), encode.array(encode.bulk('on'))],
+    [encode.bulk('redirect'), encode.integer(0)],
+    [encode.bulk('prefixes'), encode.array()],
+  ),
   'CLIENT MAINT_NOTIFICATIONS': encode.error('ERR unknown subcommand'),
 };
 
@@ -57,13 +69,14 @@ interface Waiting {
 
 /**
  * A server in this process that speaks RESP3 and lets the test choose every byte: the handshake is
- * answered, all other commands wait for {@link next}. Replies that the server gives by itself never
+ * answered, that of a cache included; all other commands wait for {@link next}. Replies that the server gives by itself never
  * overtake a command that the test has yet to answer, nor cut a frame in two.
  */
 export class FakeRedis implements AsyncDisposable {
   readonly #server: Server;
   readonly #answers: Readonly<Record<string, AutomaticAnswer>>;
   readonly #keys: FakeKeyspace | undefined;
+  readonly #probes: NonNullable<FakeRedisOptions['probes']>;
   readonly #connections: FakeConnection[] = [];
   readonly #commands: ClientCommand[] = [];
   readonly #untaken: ClientCommand[] = [];
@@ -76,10 +89,12 @@ export class FakeRedis implements AsyncDisposable {
     socket.once('close', () => this.#dialled.delete(socket));
   };
 
-  private constructor(server: Server, { answers = {}, keys }: FakeRedisOptions) {
+  private constructor(server: Server, options: FakeRedisOptions) {
+    const { answers = {}, keys, probes = 'pushed' } = options;
     this.#server = server;
     this.#answers = answers;
     this.#keys = keys;
+    this.#probes = probes;
     subscribe('net.client.socket', this.#onDial);
     server.on('connection', (socket) => this.#accept(socket));
   }
@@ -179,8 +194,7 @@ export class FakeRedis implements AsyncDisposable {
   #take(command: ClientCommand): void {
     this.#commands.push(command);
     const told = answerOf(this.#answers, command);
-    const outcome =
-      told === undefined ? this.#keys?.run(command.words, command.connection) : undefined;
+    const outcome = told === undefined ? this.#run(command) : undefined;
     const answer = told ?? outcome?.reply ?? answerOf(HANDSHAKE, command) ?? null;
     if (told !== null && answer !== null) {
       command.answerInTurn(answer);
@@ -190,6 +204,21 @@ export class FakeRedis implements AsyncDisposable {
     const waiting = this.#waiting.find(({ name }) => command.is(name));
     if (waiting !== undefined) waiting.take(command);
     else this.#untaken.push(command);
+  }
+
+  #run(command: ClientCommand): KeyspaceOutcome | undefined {
+    return (
+      (this.#probes === 'left' ? undefined : this.#probe(command)) ??
+      this.#keys?.run(command.words, command.connection)
+    );
+  }
+
+  #probe({ name, args: [key = ''], connection }: ClientCommand): KeyspaceOutcome | undefined {
+    if (!key.startsWith('redcache:probe:')) return undefined;
+    if (name === 'GET') return { reply: encode.nil(), pushes: [] };
+    if (name !== 'SET') return undefined;
+    const isPushed = this.#probes === 'pushed';
+    return { reply: OK, pushes: isPushed ? [[connection, encode.invalidate(key)]] : [] };
   }
 }
 

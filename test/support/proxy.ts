@@ -3,6 +3,12 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 export type Direction = 'toServer' | 'toClient';
 
+/** What becomes of the bytes of one direction of one connection; it may keep some for later. */
+export type Filter = (bytes: Buffer) => Buffer;
+
+/** For a direction of a connection, which are counted from 1; without a filter all passes. */
+export type MakeFilter = (direction: Direction, connection: number) => Filter | undefined;
+
 /** Bytes that have come to the proxy, and bytes it has passed on; the difference is held or under way. */
 export interface ByteCount {
   readonly received: number;
@@ -25,7 +31,8 @@ const calm = (): Weather => ({ stalled: false, delayMs: 0, received: 0, forwarde
 /**
  * A TCP proxy between client and server, on loopback, that can cut, stall and delay.
  *
- * `url` is where clients connect. Bytes are never changed, reordered or lost except by {@link cut}.
+ * `url` is where clients connect. Bytes are never changed, reordered or lost except by {@link cut}
+ * and by what is given to {@link filter}.
  */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
@@ -34,6 +41,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #weather: Record<Direction, Weather> = { toServer: calm(), toClient: calm() };
   #refusing = false;
   #accepted = 0;
+  #makeFilter: MakeFilter = () => undefined;
 
   private constructor(server: Server, target: { host: string; port: number }) {
     this.#server = server;
@@ -108,6 +116,11 @@ export class TcpProxy implements AsyncDisposable {
     for (const each of these(direction)) this.#weather[each].delayMs = ms;
   }
 
+  /** Connections to come have their bytes pass through what `make` answers. */
+  filter(make: MakeFilter): void {
+    this.#makeFilter = make;
+  }
+
   async close(): Promise<void> {
     this.cut({ refuse: true });
     if (!this.#server.listening) return;
@@ -126,7 +139,11 @@ export class TcpProxy implements AsyncDisposable {
     }
     this.#accepted += 1;
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
-    const link = new Link(client, server, this.#weather, () => this.#links.delete(link));
+    const filters = {
+      toServer: this.#makeFilter('toServer', this.#accepted),
+      toClient: this.#makeFilter('toClient', this.#accepted),
+    };
+    const link = new Link(client, server, this.#weather, filters, () => this.#links.delete(link));
     this.#links.add(link);
   }
 }
@@ -144,11 +161,12 @@ class Link {
     client: Socket,
     server: Socket,
     weather: Record<Direction, Weather>,
+    filters: Record<Direction, Filter | undefined>,
     onGone: () => void,
   ) {
     this.#sockets = [client, server];
-    this.toServer = new Lane(client, server, weather.toServer);
-    this.toClient = new Lane(server, client, weather.toClient);
+    this.toServer = new Lane(client, server, weather.toServer, filters.toServer);
+    this.toClient = new Lane(server, client, weather.toClient, filters.toClient);
     let openSockets = 2;
     for (const [socket, lane] of [
       [client, this.toServer],
@@ -182,11 +200,11 @@ class Lane {
   #heldBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(source: Socket, sink: Socket, weather: Weather) {
+  constructor(source: Socket, sink: Socket, weather: Weather, filter: Filter = (bytes) => bytes) {
     this.#source = source;
     this.#sink = sink;
     this.#weather = weather;
-    source.on('data', (chunk) => this.push(chunk));
+    source.on('data', (chunk) => this.push(filter(chunk)));
     sink.on('drain', () => this.pump());
   }
 

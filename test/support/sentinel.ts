@@ -56,4 +56,11 @@ export async function awaitSentinels(nodes: readonly ServerNode[]): Promise<void
       );
     }),
   );
+  // After four of its publish periods a sentinel takes a replica that calls itself a master for a
+  // mistake and mends it: that must be longer than the one who promoted it needs to notice and say so.
+  await Promise.all(
+    nodes
+      .filter(({ role }) => role === 'sentinel')
+      .map((node) => node.ask('SENTINEL', 'DEBUG', 'PUBLISH-PERIOD', '1500')),
+  );
 }

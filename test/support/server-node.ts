@@ -3,8 +3,11 @@ import type { Host, ServerProcess, ServerSpec } from './host.ts';
 import { RawConnection } from './raw-connection.ts';
 import type { Reply } from './resp.ts';
 
-/** What a server was started as; a failover may have changed it since (`ROLE` tells). */
-export type NodeRole = 'master' | 'replica' | 'sentinel';
+/**
+ * What a server was started as; a failover may have changed it since (`ROLE` tells). A spare can join
+ * a cluster and belongs to none yet.
+ */
+export type NodeRole = 'master' | 'replica' | 'sentinel' | 'spare';
 
 /** A server that ended while it was to start. `portTaken`: another process was quicker. */
 export class ServerStartError extends Error {
@@ -23,6 +26,7 @@ export class ServerNode {
   readonly #host: Host;
   readonly #spec: ServerSpec;
   #process: ServerProcess | undefined;
+  #running = false;
 
   constructor(role: NodeRole, host: Host, spec: ServerSpec) {
     this.role = role;
@@ -52,6 +56,7 @@ export class ServerNode {
   async start(): Promise<void> {
     const server = await this.#host.start(this.#spec);
     this.#process = server;
+    this.#running = true;
     await eventually(
       async () => {
         if (server.ending !== undefined) return 'ended';
@@ -75,8 +80,14 @@ export class ServerNode {
     );
   }
 
+  /** Whether it was started and has not been killed since; a paused one runs. */
+  get running(): boolean {
+    return this.#running;
+  }
+
   /** SIGKILL; resolves when the process is gone. Its port refuses connections from then on. */
   async kill(): Promise<void> {
+    this.#running = false;
     await this.#process?.kill();
   }
 

@@ -3,7 +3,7 @@ import { FakeClient } from '@redcache/core/testing';
 
 const port = new FakeClient(); // yours: { send(args), onPush(listener), onConnection(listener) }
 const cache = createTrackingCache({ maxEntries: 1_000 });
-const detach = attach(cache, port);
+const { detach } = attach(cache, port);
 await port.connect();
 
 const read = (key: string) =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FakeRedis } from '../../support/fake-redis.ts';
 import { encode, inPieces } from '../../support/resp.ts';
-import { trackedClient } from './tracked-client.ts';
+import { trackedClient, tracking } from './tracked-client.ts';
 
 const GET = encode.bulk('old');
 const PTTL = encode.integer(-1);
@@ -119,6 +119,7 @@ test('a connection that is lost at any byte of the replies leaves nothing', asyn
     if (at === bytes.length) expect(it.engine.stats().entries).toBe(1);
     connection.reset();
     await again;
+    await tracking(it.engine);
     if (at === 0) expect(await outcome).toBe('rejected');
     if (at >= GET.length) expect(await outcome).toBe('old');
     await outcome;

@@ -18,7 +18,8 @@ test('R7: keys of 200 ms among 100 000 other volatile ones are not served 50 ms 
   await using tracked = await trackedClient(redis.url);
   await using other = await otherClient(redis.url);
   const { client, engine } = tracked;
-  expect(await other.client.eval(FILL, { arguments: ['100000'] })).toBe(100_000);
+  // And the key by which the cache has seen that pushes arrive.
+  expect(await other.client.eval(FILL, { arguments: ['100000'] })).toBeGreaterThanOrEqual(100_000);
 
   const keys = Array.from({ length: 20 }, (_, i) => `short:${i}`);
   const readAll = () => Promise.all(keys.map((key) => client.get(key)));
@@ -50,7 +51,7 @@ test('what another client does to the time of a key is heard, and the new time c
   const { client, engine } = tracked;
   const secondsLeft = async (): Promise<number> => {
     await client.get('timed');
-    const [[, entry] = []] = [...engine.internals.store];
+    const [entry] = engine.internals.store;
     return Math.ceil((Number(entry?.deadlineAtMs) - engine.clock.nowMs()) / 1_000);
   };
   await other.client.set('timed', 'value');
@@ -73,7 +74,7 @@ test('an absent key that appears is heard, and one that is absent has the shorte
   const { client, engine } = tracked;
   expect([await client.get('absent'), await client.get('absent')]).toEqual([null, null]);
   expect(engine.stats().hits).toBe(1);
-  const [[, entry] = []] = [...engine.internals.store];
+  const [entry] = engine.internals.store;
   expect(entry?.kind).toBe('negative');
   expect(Number(entry?.deadlineAtMs) - engine.clock.nowMs()).toBeLessThanOrEqual(5_000);
   await other.client.set('absent', 'here');

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { trackingOf } from '@redcache/core/node-redis';
 import { expect, inject, test } from 'vitest';
 import { startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -168,4 +169,23 @@ test('another type under the key of a lock is an error for those who want it', a
   await client.rPush(inRedis(key), 'x');
   await expect(locks.acquire(key)).rejects.toMatchObject({ code: 'REDCACHE_CONFIG', key });
   await expect(locks.tryAcquire(key)).rejects.toMatchObject({ code: 'REDCACHE_CONFIG', key });
+});
+
+test('a client that its owner closes and connects again hears of releases as before', async () => {
+  const key = freshKey('reopened');
+  const woken = hear('redcache:lock:woken');
+  const waits = hear('redcache:lock:waiting');
+  const holder = await openLocks(url);
+  const { locks, client } = await openLocks(url, { retry: { delay: '60s' } });
+  await locks.isLocked(key);
+  await client.close();
+  await client.connect();
+  await client.ping();
+  await eventually(() => trackingOf(client).state === 'tracking');
+  const lock = await holder.locks.acquire(key, { lease: '60s' });
+  const waiting = locks.acquire(key);
+  await eventually(() => waits.length === 1);
+  await lock.release();
+  await waiting;
+  expect(woken.map(({ cause }) => cause)).toEqual(['push']);
 });

@@ -1,431 +1,394 @@
-import { attach, createTrackingCache, type Fence, type TrackingCache } from '@redcache/core';
-import {
-  assertStoreValid,
-  FakeClient,
-  ManualClock,
-  type SentCommand,
-  settled,
-} from '@redcache/core/testing';
+import { attach, createTrackingCache, type TrackingCache } from '@redcache/core';
+import { assertIdle, assertStoreValid, ManualClock, settled } from '@redcache/core/testing';
+import { type Attached, Callers, LONGEST_MS, rethrow } from './callers.ts';
+import { Connection } from './connection.ts';
+import { History } from './history.ts';
+import { type Answer, Judge } from './judge.ts';
+import type { LineTraits } from './line.ts';
+import type { Half, Node } from './node.ts';
+import { Servers } from './servers.ts';
+import { KEYS, RESTS, type Reaction, type Setting, type Step } from './steps.ts';
 
-/** One thing that happens: to the server, on the wire, or by a caller of the engine. */
-export type Step =
-  | { readonly is: 'read' | 'lookup' | 'own-write' | 'own-script'; readonly key: string }
-  | { readonly is: 'write'; readonly key: string; readonly ttlMs: number | undefined }
-  | { readonly is: 'delete'; readonly key: string }
-  | { readonly is: 'write-two'; readonly keys: readonly [string, string] }
-  | { readonly is: 'flush' | 'clear' | 'disconnect' | 'expire-actively' }
-  | { readonly is: 'connect'; readonly refused: boolean }
-  /** The server runs so many of the commands that have reached it. */
-  | { readonly is: 'execute'; readonly commands: number }
-  /** So many frames arrive in one chunk: no continuation runs between them. */
-  | { readonly is: 'deliver'; readonly frames: number }
-  | { readonly is: 'advance' | 'jump'; readonly byMs: number };
+const BOUNDS = { maxEntries: 5, maxBytes: 900 } as const;
+const SOUND: LineTraits = { refuses: false, swallows: false, readOnly: false };
+/** How long everything waits for an answer while time passes. */
+const MOMENT_MS = 20;
+/** A beat that is late lets the loop read first, and one that was not needed before begins anew. */
+const SLACK_MS = 100;
 
-const BOUNDS = { maxEntries: 3, maxBytes: 1_000, ttl: 50, negativeTtl: 20 } as const;
-
-/** What a read brought back, and all that is needed to judge whether it may still be served. */
-interface Seen {
-  readonly key: string;
-  readonly version: number | undefined;
-  /** When the server read it, as its count of events. */
-  readonly readAt: number;
-  /** When the key ends, by the clock of both. */
-  readonly endsAtMs: number;
-  /** When its command was sent. */
-  sentAtMs: number;
-  /** Whatever happened to its key since then, so that it must not have been stored. */
-  broken: boolean;
-}
-
-type Frame =
-  | { readonly is: 'reply'; readonly command: SentCommand; readonly value: unknown }
-  | { readonly is: 'push'; readonly keys: readonly string[]; readonly eventAt: number }
-  | { readonly is: 'flush'; readonly eventAt: number };
-
-interface Stored {
-  readonly version: number;
-  readonly endsAtMs: number;
-}
-
-/** A command under way: sent, and not settled. */
-interface UnderWay {
-  readonly key: string;
-  broken: boolean;
-}
+/** Done to an engine before its life begins, so that it must be found out. */
+export type Sabotage = (cache: TrackingCache) => void;
 
 /**
- * An engine, and the plainest possible server for it: a Map, a Set of tracked keys, a queue of
- * frames. Each event at the server has a number; what a caller may see is judged by these alone.
+ * One engine, its connections to one server or several, and those who use it. Each step may be
+ * anything that can happen next; after each the judge is asked whether anything is wrong.
  */
 export class World {
   readonly clock = new ManualClock();
-  readonly client = new FakeClient();
-  readonly cache: TrackingCache = createTrackingCache({ ...BOUNDS, clock: this.clock });
-  /** What went wrong, in words. */
-  readonly wrong: string[] = [];
-  readonly #values = new Map<string, Stored>();
-  readonly #tracked = new Set<string>();
-  readonly #wire: Frame[] = [];
-  readonly #executed = new Set<SentCommand>();
-  readonly #underWay = new Set<UnderWay>();
-  /** By key: what was read at or before this event must not be served to those who ask from now on. */
-  readonly #floor = new Map<string, number>();
-  #floorOfAll = 0;
-  /** Own writes of a key that are under way, or whose outcome is unknown. */
-  readonly #fenced = new Map<string, number>();
-  #events = 0;
-  #trackingOn = false;
-  #refuse = false;
-  #up = false;
+  readonly judge: Judge;
+  readonly cache: TrackingCache;
+  readonly #setting: Setting;
+  readonly #history = new History();
+  readonly #servers: Servers;
+  readonly #attached: Attached[];
+  readonly #callers: Callers;
+  readonly #stops: (() => void)[] = [];
+  /** Who the client believes to own which half. */
+  #view: [Node, Node];
+  #isClosed = false;
 
-  constructor(keys: readonly string[]) {
-    attach(this.cache, this.client);
-    // I5: whoever is woken finds nothing that is older than what he is woken for.
-    for (const key of keys) this.cache.onInvalidation(key, () => this.#judgeStore('I5'));
+  constructor(setting: Setting, sabotage?: Sabotage) {
+    const { clock } = this;
+    this.#setting = setting;
+    const { maxStaleness, store, evictedThrows } = setting;
+    this.judge = new Judge(this.#history, maxStaleness === false ? Infinity : maxStaleness);
+    this.#servers = new Servers(setting.nodes, clock, this.#history);
+    this.#view = [this.#servers.owner(0), this.#servers.owner(1)];
+    this.cache = createTrackingCache({
+      ...BOUNDS,
+      ttl: LONGEST_MS.present,
+      negativeTtl: LONGEST_MS.negative,
+      store,
+      clock,
+      ...(evictedThrows ? { onEvicted: () => rethrow('onEvicted') } : {}),
+    });
+    sabotage?.(this.cache);
+    this.#attached = this.#servers.nodes.flatMap((node) =>
+      Array.from({ length: setting.connections }, () => {
+        const connection = new Connection(node, this.#servers.isCluster, clock, this.judge);
+        return { connection, attachment: this.#attach(connection) };
+      }),
+    );
+    this.#callers = new Callers(this.cache, clock, this.judge, {
+      optin: setting.mode === 'optin',
+      onMoved: () => {
+        this.#view = [this.#servers.owner(0), this.#servers.owner(1)];
+        this.#clear();
+      },
+    });
+    this.#listen();
+  }
+
+  /** All connections come up and prove that they are tracked. */
+  async start(): Promise<void> {
+    for (const { connection } of this.#attached) connection.connect(SOUND);
+    await this.#exchange(this.#attached);
   }
 
   async run(step: Step): Promise<void> {
-    this.#do(step);
+    await this.#do(step);
     await settled();
-    this.#check();
+    this.#check(step);
   }
 
-  /** Brings the connection up, runs and delivers all there is, so that every call can settle. */
+  /** Everything that was asked is answered; then nothing may be left of it, nor after a close. */
   async finish(): Promise<void> {
-    if (!this.#up) await this.run({ is: 'connect', refused: false });
-    while (this.client.sent.length > 0 || this.#wire.length > 0) {
-      await this.run({ is: 'execute', commands: 100 });
-      await this.run({ is: 'deliver', frames: 100 });
+    for (const stop of this.#stops) stop();
+    for (const { connection, attachment } of this.#attached) {
+      if (attachment === undefined) continue;
+      connection.blocked = false;
+      if (connection.silent || connection.line === undefined) connection.connect(SOUND);
     }
-    if (this.#underWay.size > 0) this.wrong.push(`${this.#underWay.size} calls never settled`);
+    await settled();
+    for (let left = 20; left > 0 && this.#attached.some(isAsking); left -= 1)
+      await this.#exchange(this.#attached);
+    for (const key of KEYS) this.#callers.settleUncertain(key);
+    this.#check({ is: 'clear' });
+    if (this.judge.waiting() > 0) this.#wrong(`I9: ${this.judge.waiting()} calls never settled`);
+    this.#assert('I12', () => assertIdle(this.cache));
+    this.#close();
+    for (const { attachment } of this.#attached) attachment?.detach();
+    this.#check({ is: 'close' });
+    const listeners = this.#attached.map(({ connection }) => connection.listeners);
+    if (listeners.some((count) => count > 0)) this.#wrong(`I14: listeners left: ${listeners}`);
   }
 
-  #do(step: Step): void {
+  async #do(step: Step): Promise<void> {
     switch (step.is) {
       case 'read':
-        this.#read(step.key);
+        this.#for(step.by, [step.key], (by) => this.#callers.read(by, step.key, step.rest));
         return;
-      case 'lookup':
-        this.#lookup(step.key);
+      case 'read-two':
+        this.#forHalf(step, (by, keys) => this.#callers.readTwo(by, keys));
         return;
-      case 'own-write':
-        this.#ownWrite(step.key);
+      case 'read-many':
+        this.#forHalf(step, (by, keys) => this.#callers.readMany(by, keys, step.rest));
+        return;
+      case 'guarded':
+        this.#for(step.by, [step.key], (by) => this.#callers.guarded(by, step.key));
         return;
       case 'own-script':
-        this.#ownScript(step.key);
+        this.#for(step.by, [step.key], (by) => this.#ownScript(by, step.key));
+        return;
+      case 'lookup':
+        this.#lookUp(step.key);
+        return;
+      case 'own-write':
+        this.#for(step.by, [step.key], (by) => this.#callers.ownWrite(by, step.key, step.how));
+        return;
+      case 'own-flush':
+        this.#for(step.by, [], (by) => this.#callers.ownFlush(by));
         return;
       case 'write':
-        this.#changed([step.key], this.#set(step.key, step.ttlMs));
-        return;
-      case 'delete':
-        this.#remove(step.key);
+        this.#servers.ownerOf(step.key).set([step.key], step.ttlMs);
         return;
       case 'write-two':
-        this.#set(step.keys[0], undefined);
-        this.#changed(step.keys, this.#set(step.keys[1], undefined));
+        this.#servers.owner(step.half).set(this.#keysOf(step.half), undefined);
+        return;
+      case 'touch':
+        this.#servers.ownerOf(step.key).touch(step.key, step.ttlMs);
+        return;
+      case 'delete':
+        this.#servers.ownerOf(step.key).delete(step.key);
         return;
       case 'flush':
-        this.#values.clear();
-        this.#tracked.clear();
-        this.#events += 1;
-        if (this.#trackingOn) this.#wire.push({ is: 'flush', eventAt: this.#events });
+        this.#node(step.node).flush();
+        return;
+      case 'expire':
+        this.#node(step.node).expire();
+        return;
+      case 'move':
+        this.#servers.move(step.half, this.#node(step.to), step.how);
         return;
       case 'clear':
-        this.cache.clear();
-        this.#break();
+        this.#clear();
         return;
-      case 'disconnect':
-        this.#disconnect();
-        return;
-      case 'connect':
-        this.#connect(step.refused);
-        return;
-      case 'expire-actively':
-        for (const [key, { endsAtMs }] of this.#values)
-          if (endsAtMs <= this.clock.nowMs()) this.#remove(key);
-        return;
-      case 'execute': {
-        if (!this.#up) return;
-        const waiting = this.client.sent.filter((command) => !this.#executed.has(command));
-        for (const command of waiting.slice(0, step.commands)) this.#execute(command);
-        return;
-      }
-      case 'deliver':
-        for (const frame of this.#wire.splice(0, step.frames)) this.#deliver(frame);
+      case 'close':
+        this.#close();
         return;
       case 'advance':
         this.clock.advance(step.byMs);
         return;
+      case 'pass':
+        await this.#pass(step.byMs);
+        return;
       case 'jump':
         this.clock.jump(step.byMs);
         return;
+      default:
+        await this.#onConnection(step);
     }
   }
 
-  // The callers.
+  async #onConnection(step: Extract<Step, { by: number }>): Promise<void> {
+    const it = this.#chosen(step);
+    const { connection } = it;
+    switch (step.is) {
+      case 'execute':
+        connection.execute(step.commands);
+        return;
+      case 'deliver':
+        connection.deliver(step.frames);
+        return;
+      case 'exchange':
+        await this.#exchange([it]);
+        return;
+      case 'connect':
+        connection.connect(step.traits);
+        return;
+      case 'disconnect':
+        connection.disconnect();
+        return;
+      case 'silence':
+        connection.deliver(step.frames);
+        connection.silent = connection.line !== undefined;
+        return;
+      case 'block':
+        connection.blocked = connection.line !== undefined && !connection.blocked;
+        return;
+      case 'reset':
+        this.#reset(it, step.told);
+        return;
+      case 'leave':
+        it.attachment?.detach();
+        it.attachment = undefined;
+        connection.end();
+        return;
+      case 'join':
+        it.attachment ??= this.#attach(connection);
+        return;
+    }
+  }
 
-  #read(key: string): void {
-    const floor = this.#floorOf(key);
-    const startedAtMs = this.clock.nowMs();
-    let asked = false;
-    const reading = this.cache.read([key], `GET ${key}`, async () => {
-      asked = true;
-      const under = this.#begin(key);
-      const sentAtMs = this.clock.nowMs();
-      try {
-        const [seen, remaining] = (await Promise.all([
-          this.client.send(['GET', key]),
-          this.client.send(['PTTL', key]),
-        ])) as [Seen, number];
-        seen.sentAtMs = sentAtMs;
-        seen.broken = under.broken;
-        if ((remaining === -2) !== (seen.version === undefined))
-          return { value: seen, cache: 'uncacheable' as const };
-        return {
-          value: seen,
-          cache: {
-            kind: remaining === -2 ? ('negative' as const) : ('present' as const),
-            remaining: remaining < 0 ? ('none' as const) : remaining,
-            valueBytes: 100,
-          },
-        };
-      } finally {
-        this.#underWay.delete(under);
+  /** On the wire, one of the connections where there is something to be done. */
+  #chosen({ is, by }: Extract<Step, { by: number }>): Attached {
+    const onWire = is === 'execute' || is === 'deliver' || is === 'exchange' || is === 'silence';
+    const busy = onWire ? this.#attached.filter(isAsking) : [];
+    const among = busy.length > 0 ? busy : this.#attached;
+    return among[by % among.length] as Attached;
+  }
+
+  #attach(connection: Connection): Attached['attachment'] {
+    const { mode, noLoop, maxStaleness, replaceSilent } = this.#setting;
+    return attach(this.cache, connection, { mode, noLoop, maxStaleness, replaceSilent });
+  }
+
+  /** A handshake in a cluster takes three rounds. */
+  async #exchange(which: readonly Attached[]): Promise<void> {
+    for (let left = 4; left > 0 && which.some(isAsking); left -= 1) {
+      for (const { connection } of which) {
+        connection.execute(100);
+        connection.deliver(100);
       }
-    });
-    const isHit =
-      !asked && this.cache.internals.flights.joinable(`\u0001sGET ${key}`) === undefined;
-    reading.then(
-      (seen) => {
-        this.#judge('I1', 'read', seen, floor);
-        if (isHit) this.#judgeAge('read', seen, startedAtMs);
-      },
-      () => {},
+      await settled();
+    }
+  }
+
+  async #pass(byMs: number): Promise<void> {
+    const untilMs = this.clock.nowMs() + byMs;
+    for (let leftMs = byMs; leftMs > 0; leftMs = untilMs - this.clock.nowMs()) {
+      this.clock.advance(Math.min(leftMs, MOMENT_MS));
+      await this.#exchange(this.#attached);
+    }
+  }
+
+  #reset({ connection, attachment }: Attached, told: boolean): void {
+    const { line } = connection;
+    if (line === undefined || attachment === undefined) return;
+    if (!told) {
+      line.forget();
+      line.forgotten = true;
+      return;
+    }
+    connection.send(['RESET']).catch(() => {});
+    this.judge.lost(line);
+    attachment.session.dispatch({ is: 'changed' });
+  }
+
+  /** Where own writes are not pushed back they are announced, which would refuse the script's fill. */
+  #ownScript(by: Attached, key: string): void {
+    if (this.#setting.noLoop) this.#callers.ownWrite(by, key, 'wrote');
+    else this.#callers.ownScript(by, key);
+  }
+
+  #lookUp(key: string): void {
+    for (const rest of ['', ...RESTS]) this.#callers.lookup(key, rest);
+    this.#callers.lookupReply(['MGET', ...this.#keysOf(this.#servers.halfOf(key))].join(' '));
+  }
+
+  #clear(): void {
+    this.judge.sever('all');
+    this.cache.clear();
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    this.judge.sever('all');
+    this.cache.close();
+  }
+
+  #node(i: number): Node {
+    return this.#servers.nodes[i % this.#servers.nodes.length] as Node;
+  }
+
+  #keysOf(half: Half): string[] {
+    return KEYS.filter((key) => this.#servers.halfOf(key) === half);
+  }
+
+  #forHalf(
+    { by, half }: { readonly by: number; readonly half: Half },
+    act: (by: Attached, keys: string[]) => void,
+  ): void {
+    const keys = this.#keysOf(half);
+    this.#for(by, keys, (it) => act(it, keys));
+  }
+
+  /** One of the connections to the node that the client takes for the owner of the keys. */
+  #for(by: number, [key]: readonly string[], act: (by: Attached) => void): void {
+    const node = key === undefined ? undefined : this.#view[this.#servers.halfOf(key)];
+    const able = this.#attached.filter(
+      ({ attachment, connection }) =>
+        attachment !== undefined && (node === undefined || connection.node === node),
     );
+    const chosen = able[by % able.length];
+    if (chosen !== undefined) act(chosen);
   }
 
-  #lookup(key: string): void {
-    const entry = this.cache.lookup(key);
-    if (entry === undefined) return;
-    this.#judge('I1', 'lookup', entry.value as Seen, this.#floorOf(key));
-    this.#judgeAge('lookup', entry.value as Seen, this.clock.nowMs());
-  }
-
-  #ownWrite(key: string): void {
-    const fence: Fence = this.cache.fence([key]);
-    this.#break(key);
-    this.#fenced.set(key, (this.#fenced.get(key) ?? 0) + 1);
-    this.client.send(['SET', key]).then(
-      (eventAt) => {
-        fence.settle();
-        this.#break(key);
-        const left = (this.#fenced.get(key) ?? 0) - 1;
-        if (left > 0) this.#fenced.set(key, left);
-        else this.#fenced.delete(key);
-        this.#raise(key, eventAt as number);
-      },
-      // Nobody knows whether it ran: the fence stays.
-      () => {},
-    );
-  }
-
-  /** As a loader fills: a script reads, writes and reads the key, and exactly one push follows. */
-  #ownScript(key: string): void {
-    const guard = this.cache.guard([key]);
-    const sentAtMs = this.clock.nowMs();
-    this.client.send(['EVALSHA', key]).then(
-      (reply) => {
-        const seen = reply as Seen;
-        seen.sentAtMs = sentAtMs;
-        this.cache.fill(guard, key, seen, {
-          kind: 'present',
-          remaining: seen.endsAtMs - this.clock.nowMs() <= 0 ? 0 : 30,
-          valueBytes: 100,
-          by: 'own-write',
-        });
-      },
-      () => this.cache.release(guard),
-    );
-  }
-
-  // The server.
-
-  #execute(command: SentCommand): void {
-    this.#executed.add(command);
-    const [name, key = ''] = command.args;
-    switch (name) {
-      case 'CLIENT':
-        this.#trackingOn = !this.#refuse;
-        this.#reply(command, this.#refuse ? new Error('NOPERM') : 'OK');
-        return;
-      case 'GET': {
-        const expired = this.#expireLazily(key);
-        this.#reply(command, this.#seen(key));
-        if (expired) this.#changed([key], this.#events);
-        if (this.#trackingOn) this.#tracked.add(key);
-        return;
-      }
-      case 'PTTL': {
-        const expired = this.#expireLazily(key);
-        const stored = this.#values.get(key);
-        const leftMs = stored === undefined ? -2 : stored.endsAtMs - this.clock.nowMs();
-        this.#reply(command, leftMs === Number.POSITIVE_INFINITY ? -1 : leftMs);
-        if (expired) this.#changed([key], this.#events);
-        if (this.#trackingOn) this.#tracked.add(key);
-        return;
-      }
-      case 'SET':
-        this.#set(key, undefined);
-        this.#reply(command, this.#events);
-        this.#changed([key], this.#events);
-        return;
-      case 'EVALSHA': {
-        if (this.#trackingOn) this.#tracked.add(key);
-        const eventAt = this.#set(key, 30);
-        this.#reply(command, this.#seen(key));
-        this.#changed([key], eventAt);
-        if (this.#trackingOn) this.#tracked.add(key);
-      }
+  #listen(): void {
+    for (const [i, reaction] of (this.#setting.listeners ?? []).entries()) {
+      const key = KEYS[i] as string;
+      const stop = this.cache.onInvalidation(key, () => {
+        // I5: whoever is woken finds nothing that is older than what he is woken for.
+        for (const each of KEYS) this.#lookUp(each);
+        this.#react(reaction, key, stop);
+      });
+      this.#stops.push(stop);
     }
   }
 
-  #reply(command: SentCommand, value: unknown): void {
-    this.#wire.push({ is: 'reply', command, value });
+  #react(reaction: Reaction, key: string, stop: () => void): void {
+    if (reaction === 'throw') rethrow('onInvalidation');
+    if (reaction === 'stop') stop();
+    if (reaction === 'clear') this.#clear();
+    if (reaction === 'read') this.#for(0, [key], (by) => this.#callers.read(by, key, 'GET'));
+    if (reaction === 'write') this.#for(0, [key], (by) => this.#callers.ownWrite(by, key, 'wrote'));
   }
 
-  #seen(key: string): Seen {
-    const stored = this.#values.get(key);
-    this.#events += 1;
-    return {
-      key,
-      version: stored?.version,
-      readAt: this.#events,
-      endsAtMs: stored?.endsAtMs ?? Number.POSITIVE_INFINITY,
-      sentAtMs: Number.NaN,
-      broken: false,
-    };
+  #check(step: Step): void {
+    const nowMs = this.clock.nowMs();
+    const { store, guards, flights } = this.cache.internals;
+    let held = 0;
+    for (const entry of store) {
+      held += 1;
+      if (entry.source.lost) continue;
+      this.judge.stored('the store', entry.value as Answer);
+      if (entry.serves(nowMs)) this.judge.hit('the store', entry.value as Answer, nowMs);
+    }
+    if (held > BOUNDS.maxEntries || store.bytes > BOUNDS.maxBytes)
+      this.#wrong(`I12: ${held} entries, ${store.bytes} bytes`);
+    if (this.judge.waiting() === 0 && guards.size + flights.size > 0)
+      this.#wrong(`I12: ${guards.size} guards and ${flights.size} flights left behind`);
+    if (this.#isClosed) {
+      if (held > 0) this.#wrong(`I14: ${held} entries after the close`);
+      if (this.clock.timers > 0) this.#wrong(`I14: ${this.clock.timers} timers after the close`);
+    }
+    for (const each of this.#attached) this.#checkSilence(each, step);
+    this.#assert('I12', () => assertStoreValid(this.cache));
   }
 
-  #set(key: string, ttlMs: number | undefined): number {
-    this.#events += 1;
-    const endsAtMs = ttlMs === undefined ? Number.POSITIVE_INFINITY : this.clock.nowMs() + ttlMs;
-    this.#values.set(key, { version: this.#events, endsAtMs });
-    return this.#events;
+  /** I4: one that is silent while somebody depends on it is replaced in time. */
+  #checkSilence({ connection, attachment }: Attached, step: Step): void {
+    const { maxStaleness, replaceSilent } = this.#setting;
+    const { silent, blocked, line } = connection;
+    if (connection.replacedInVain > 0)
+      this.#wrong('I4: a connection was replaced that must not be');
+    if (!replaceSilent && connection.replaced > 0) this.#wrong('I4: replaced against the option');
+    const isDue =
+      silent &&
+      !blocked &&
+      replaceSilent &&
+      maxStaleness !== false &&
+      this.#isNeeded(line, attachment);
+    // Tracking may have been tried anew in the middle of the step: time counts from then on.
+    const since = isDue ? attachment?.session.source : undefined;
+    if (step.is === 'jump' || since === undefined || connection.dueSince !== since)
+      connection.overdueMs = 0;
+    else if (step.is === 'advance' || step.is === 'pass') connection.overdueMs += step.byMs;
+    connection.dueSince = since;
+    if (connection.overdueMs > Number(maxStaleness) + SLACK_MS)
+      this.#wrong(`I4: silent for ${connection.overdueMs} ms and not replaced`);
   }
 
-  #remove(key: string): void {
-    this.#events += 1;
-    if (this.#values.delete(key)) this.#changed([key], this.#events);
+  #isNeeded(line: Connection['line'], attachment: Attached['attachment']): boolean {
+    if (line === undefined || attachment?.session.source === undefined) return false;
+    const { hub, store } = this.cache.internals;
+    if (hub.listenedKeys > 0 || this.judge.waiting(line) > 0) return true;
+    return [...store].some(({ source }) => source === attachment.session.source);
   }
 
-  #expireLazily(key: string): boolean {
-    const stored = this.#values.get(key);
-    if (stored === undefined || stored.endsAtMs > this.clock.nowMs()) return false;
-    this.#events += 1;
-    return this.#values.delete(key);
-  }
-
-  #changed(keys: readonly string[], eventAt: number): void {
-    const told = keys.filter((key) => this.#tracked.delete(key));
-    if (told.length > 0) this.#wire.push({ is: 'push', keys: told, eventAt });
-  }
-
-  // The wire.
-
-  #deliver(frame: Frame): void {
-    switch (frame.is) {
-      case 'reply':
-        if (frame.value instanceof Error) frame.command.fail(frame.value);
-        else frame.command.reply(frame.value);
-        return;
-      case 'push':
-        for (const key of frame.keys) {
-          this.#break(key);
-          this.#raise(key, frame.eventAt);
-        }
-        this.client.push(...frame.keys);
-        return;
-      case 'flush':
-        this.#break();
-        this.#floorOfAll = Math.max(this.#floorOfAll, frame.eventAt);
-        this.client.flush();
-        return;
+  /** What throws is one more thing that is wrong, beside what the judge says. */
+  #assert(invariant: string, assertion: () => void): void {
+    try {
+      assertion();
+    } catch (error) {
+      this.#wrong(`${invariant}: ${(error as Error).message}`);
     }
   }
 
-  #disconnect(): void {
-    this.#up = false;
-    this.#drop();
-    this.client.connection('down');
-  }
-
-  /** Also when it is up: a client need not have noticed that it lost the connection before. */
-  #connect(refused: boolean): void {
-    const lost = this.#up ? [...this.client.sent] : [];
-    this.#up = true;
-    this.#drop();
-    this.#refuse = refused;
-    for (const command of lost) command.fail(new Error('the connection was lost'));
-    this.client.connection('up');
-  }
-
-  #drop(): void {
-    this.#wire.length = 0;
-    this.#tracked.clear();
-    this.#trackingOn = false;
-    this.#floorOfAll = this.#events;
-    this.#break();
-  }
-
-  // The judgement.
-
-  #begin(key: string): UnderWay {
-    const under = { key, broken: false };
-    this.#underWay.add(under);
-    return under;
-  }
-
-  #break(key?: string): void {
-    for (const under of this.#underWay)
-      if (key === undefined || under.key === key) under.broken = true;
-  }
-
-  #raise(key: string, eventAt: number): void {
-    this.#floor.set(key, Math.max(this.#floor.get(key) ?? 0, eventAt));
-  }
-
-  #floorOf(key: string): number {
-    return Math.max(this.#floor.get(key) ?? 0, this.#floorOfAll);
-  }
-
-  #judge(invariant: string, how: string, seen: Seen, floor: number): void {
-    if (seen.readAt <= floor)
-      this.wrong.push(
-        `${invariant}: ${how} of ${seen.key}: read at ${seen.readAt}, told of ${floor}`,
-      );
-  }
-
-  #judgeAge(how: string, seen: Seen, nowMs: number): void {
-    const longestMs = seen.version === undefined ? BOUNDS.negativeTtl : BOUNDS.ttl;
-    if (nowMs >= seen.endsAtMs || nowMs >= seen.sentAtMs + longestMs)
-      this.wrong.push(`I3: ${how} of ${seen.key} at ${nowMs}, which ended at ${seen.endsAtMs}`);
-  }
-
-  #judgeStore(invariant: string): void {
-    for (const [, entry] of this.cache.internals.store) {
-      const seen = entry.value as Seen;
-      this.#judge(invariant, 'the store', seen, this.#floorOf(seen.key));
-      if (seen.broken) this.wrong.push(`I2: stored ${seen.key}, which was broken under way`);
-      if (this.#fenced.has(seen.key)) this.wrong.push(`I6: stored ${seen.key}, which is fenced`);
-    }
-  }
-
-  #check(): void {
-    this.#judgeStore('I1');
-    const { store } = this.cache.internals;
-    const { entries, bytes } = this.cache.stats();
-    if (entries > BOUNDS.maxEntries || bytes > BOUNDS.maxBytes || store.indexedKeys > entries)
-      this.wrong.push(`I12: ${entries} entries, ${bytes} bytes, ${store.indexedKeys} keys`);
-    assertStoreValid(this.cache);
+  #wrong(what: string): void {
+    this.judge.wrong.push(what);
   }
 }
+
+const isAsking = ({ connection: { line, unanswered } }: Attached): boolean =>
+  line !== undefined && unanswered + line.frames.length > 0;

@@ -1,12 +1,20 @@
 // `npm run bench`: the benchmarks.
 import { cpus } from 'node:os';
 import { GroundError, openGround } from './ground.ts';
-import { FULL, measureStage, QUICK, type Scenario } from './harness.ts';
+import { type Effort, FULL, measureStage, QUICK } from './harness.ts';
 import { outcomeOf, reportOf } from './report.ts';
+import type { Findings, Scenario } from './scenario.ts';
+import { client } from './scenarios/client.ts';
 import { hit } from './scenarios/hit.ts';
+import { memory } from './scenarios/memory.ts';
+import { miss } from './scenarios/miss.ts';
+import { modes } from './scenarios/modes.ts';
+import { multi } from './scenarios/multi.ts';
+import { storm } from './scenarios/storm.ts';
+import { writes } from './scenarios/writes.ts';
 import { parseUsage, UsageError } from './usage-error.ts';
 
-const SCENARIOS: readonly Scenario[] = [hit];
+const SCENARIOS: readonly Scenario[] = [hit, client, miss, multi, modes, writes, storm, memory];
 
 const HELP = `Usage: npm run bench -- [scenario …] [--quick]
 
@@ -51,16 +59,27 @@ async function runAll(scenarios: readonly Scenario[], quick: boolean): Promise<b
   console.log(`Node ${process.version} · ${cpus().length} × ${cpus()[0]?.model}`);
   let reached = true;
   for (const scenario of scenarios) {
-    await using stage = await scenario.open(ground.url);
     console.log(`\n${scenario.name}: ${scenario.question}`);
-    const result = await measureStage(stage, quick ? QUICK : FULL);
-    await stage.check();
-    console.log(reportOf(result));
-    for (const goal of stage.goals) {
-      const outcome = outcomeOf(goal, result);
-      console.log(outcome.line);
-      reached &&= outcome.reached;
-    }
+    const { report, outcomes } = await findingsOf(scenario, ground.url, quick ? QUICK : FULL);
+    for (const text of report) console.log(text);
+    for (const { line } of outcomes) console.log(line);
+    reached &&= outcomes.every((outcome) => outcome.reached);
   }
   return reached;
+}
+
+async function findingsOf(scenario: Scenario, url: string, effort: Effort): Promise<Findings> {
+  switch (scenario.kind) {
+    case 'study':
+      return scenario.run(url, effort);
+    case 'timed': {
+      await using stage = await scenario.open(url);
+      const result = await measureStage(stage, effort);
+      await stage.check();
+      return {
+        report: [reportOf(result)],
+        outcomes: stage.goals.map((goal) => outcomeOf(goal, result)),
+      };
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import { measure } from 'mitata';
+import { inTurn } from './rounds.ts';
 
 /** One row of a scenario: something that is called many times in a run. */
 interface Subject {
@@ -26,13 +27,6 @@ export interface Stage extends AsyncDisposable {
   check(): void | Promise<void>;
 }
 
-/** One question. */
-export interface Scenario {
-  readonly name: string;
-  readonly question: string;
-  open(redisUrl: string): Promise<Stage>;
-}
-
 export interface Effort {
   readonly rounds: number;
   readonly msPerRound: number;
@@ -53,21 +47,13 @@ export interface Result {
   readonly again: Row;
 }
 
-/**
- * Measures all subjects in turn, again and again (A B C A A B C A …), so that a machine that is busy
- * with something else for a while is so for all of them alike. The baseline comes once more at the
- * end of each round.
- */
+/** Measures all subjects in turn; the baseline comes once more at the end of each round. */
 export async function measureStage({ subjects }: Stage, effort: Effort): Promise<Result> {
   const order = [...subjects, subjects[0]];
-  const roundsNs: number[][] = order.map(() => []);
-  // The first round lets V8 compile, and is forgotten.
-  for (let round = 0; round <= effort.rounds; round += 1)
-    for (const [place, subject] of order.entries()) {
-      const ns = await measureOnce(subject, effort.msPerRound);
-      if (round > 0) roundsNs[place]?.push(ns);
-    }
-  const rows = order.map(({ name }, place) => ({ name, roundsNs: roundsNs[place] ?? [] }));
+  const figures = await inTurn(order, effort.rounds, (subject) =>
+    measureOnce(subject, effort.msPerRound),
+  );
+  const rows = order.map(({ name }, place) => ({ name, roundsNs: figures[place] ?? [] }));
   return { rows: rows.slice(0, -1), again: rows.at(-1) as Row };
 }
 

@@ -1,5 +1,6 @@
 import type { Goal, Result, Row } from './harness.ts';
 import { median, noise, ratio } from './ratio.ts';
+import { tableOf } from './table.ts';
 
 /** A table for people, the noise floor under it. */
 export function reportOf(result: Result): string {
@@ -10,18 +11,11 @@ export function reportOf(result: Result): string {
     const middle = nanoseconds(median(row.roundsNs));
     return [row.name, middle, `${low} – ${high}`, `${ratio(row, base).toFixed(2)} ×`];
   });
-  const table = [['', 'median', 'all rounds', 'ratio'], ...lines];
-  const widths = [0, 1, 2, 3].map((column) =>
-    Math.max(...table.map((line) => (line[column] as string).length)),
-  );
   return [
-    ...table.map((line) => line.map((cell, i) => padded(cell, widths[i] as number, i)).join('  ')),
+    tableOf([['', 'median', 'all rounds', 'ratio'], ...lines]),
     `${base.name} against itself: ${(100 * noise(result)).toFixed(1)} % apart in the median round; what differs less is a tie`,
   ].join('\n');
 }
-
-const padded = (cell: string, width: number, column: number): string =>
-  column === 0 ? cell.padEnd(width) : cell.padStart(width);
 
 const nanoseconds = (ns: number): string =>
   ns < 1000 ? `${ns.toFixed(1)} ns` : `${(ns / 1000).toFixed(2)} µs`;
@@ -35,11 +29,18 @@ export interface Outcome {
 export function outcomeOf({ subject, of, atMost }: Goal, { rows }: Result): Outcome {
   const [row, base] = [subject, of].map((name) => rows.find((each) => each.name === name));
   if (row === undefined || base === undefined) throw new Error(`no subject ${subject} or ${of}`);
-  const found = ratio(row, base);
-  const reached = found <= atMost;
-  const verdict = reached ? 'reached' : 'MISSED';
-  return {
-    reached,
-    line: `${verdict}: ${subject} at most ${atMost} × ${of}; it is ${found.toFixed(2)} ×`,
-  };
+  return verdictOf(subject, of, atMost, ratio(row, base));
+}
+
+/** `found`: how many times as much `subject` costs as `of`, which may be `atMost` so many. */
+export function verdictOf(subject: string, of: string, atMost: number, found: number): Outcome {
+  return judged(
+    found <= atMost,
+    `${subject} at most ${atMost} × ${of}; it is ${found.toFixed(2)} ×`,
+  );
+}
+
+/** `goal`: what was to be, and what is. */
+export function judged(reached: boolean, goal: string): Outcome {
+  return { reached, line: `${reached ? 'reached' : 'MISSED'}: ${goal}` };
 }

@@ -1,0 +1,21 @@
+import { createClient } from 'redis';
+
+/** What a benchmark says of a client. */
+type Config = Pick<
+  NonNullable<Parameters<typeof createClient>[0]>,
+  'clientSideCache' | 'commandOptions'
+>;
+
+/** A connected client of node-redis, with its defaults but for what is said. */
+export type Client = Awaited<ReturnType<typeof connect>>;
+
+export async function connect(url: string, config: Config = {}) {
+  // A server that went away ends a benchmark: figures from after a reconnect would mean nothing.
+  const client = createClient({ url, ...config, RESP: 3, socket: { reconnectStrategy: false } });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+/** No timer for each command, which costs more than the command itself. */
+export const UNTIMED = { timeout: 0 } as const;

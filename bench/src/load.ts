@@ -1,0 +1,72 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { median } from './ratio.ts';
+import type { ServerProbe } from './server-probe.ts';
+
+/** Work that is done many times, some of it at a time. */
+export interface Load {
+  readonly calls: number;
+  readonly concurrency: number;
+  /** `place`: 0 for the first call, then 1 …; no two calls have the same one. */
+  readonly call: (place: number) => Promise<unknown>;
+}
+
+/** What one call of a load cost. */
+export interface LoadCost {
+  readonly callsPerSecond: number;
+  /** Of this process, garbage collection included. */
+  readonly clientUs: number;
+  /** Of the server's process, its sockets included. */
+  readonly serverUs: number;
+  /** From call to answer, in the middle. */
+  readonly latencyUs: number;
+}
+
+export async function measureLoad(load: Load, probe: ServerProbe): Promise<LoadCost> {
+  globalThis.gc?.();
+  // Timers of commands that are over are taken back in a turn of their own after the collection.
+  await turn();
+  const latenciesMs = new Float64Array(load.calls);
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < load.calls) {
+      const place = next;
+      next += 1;
+      const beginMs = performance.now();
+      await load.call(place);
+      latenciesMs[place] = performance.now() - beginMs;
+    }
+  };
+  const serverBeginUs = await probe.cpuUs();
+  const clientBegin = process.cpuUsage();
+  const beginMs = performance.now();
+  await Promise.all(Array.from({ length: load.concurrency }, worker));
+  const elapsedMs = performance.now() - beginMs;
+  const client = process.cpuUsage(clientBegin);
+  const serverUs = (await probe.cpuUs()) - serverBeginUs;
+  return {
+    callsPerSecond: (1000 * load.calls) / elapsedMs,
+    clientUs: (client.user + client.system) / load.calls,
+    serverUs: serverUs / load.calls,
+    latencyUs: 1000 * median([...latenciesMs]),
+  };
+}
+
+/** The median of each figure over the rounds. */
+export function medianCost(rounds: readonly LoadCost[]): LoadCost {
+  const middle = (figure: keyof LoadCost): number => median(rounds.map((cost) => cost[figure]));
+  return {
+    callsPerSecond: middle('callsPerSecond'),
+    clientUs: middle('clientUs'),
+    serverUs: middle('serverUs'),
+    latencyUs: middle('latencyUs'),
+  };
+}
+
+/** How many times as much one costs as the other: the median of the rounds' ratios. */
+export function costRatio(
+  figure: keyof LoadCost,
+  rounds: readonly LoadCost[],
+  base: readonly LoadCost[],
+): number {
+  return median(rounds.map((cost, round) => cost[figure] / (base[round] as LoadCost)[figure]));
+}

@@ -1,0 +1,115 @@
+import { BenchProcess } from '../child-process.ts';
+import { connect, UNTIMED } from '../connect.ts';
+import type { Effort } from '../harness.ts';
+import { removeKeys } from '../remove-keys.ts';
+import { judged, type Outcome, verdictOf } from '../report.ts';
+import type { Storm, StormTask } from '../roles/storm.ts';
+import type { Findings, Scenario } from '../scenario.ts';
+import { tableOf } from '../table.ts';
+
+/**
+ * Keys that one script removes, a tenth of a second of the server. One for all would block it for
+ * longer than `maxStaleness`, and the connection would count as silent, as it should.
+ */
+const REMOVED_AT_ONCE = 50_000;
+
+/**
+ * ARGV: prefix, first, last. Removes the keys of these numbers; nothing is sent before the script has
+ * ended, so that all its pushes are there at once.
+ */
+const REMOVE = `for i = ARGV[2], ARGV[3] do redis.call('UNLINK', ARGV[1] .. string.format('%d', i)) end`;
+
+/** The longest that nothing else may run in the process. */
+const LONGEST_MS = 50;
+/** How much more heap than the entries themselves their end may take. */
+const MOST_HEAP = 1.25;
+
+export const storm: Scenario = {
+  kind: 'study',
+  name: 'storm',
+  question: 'What do a million invalidations do to a process that has all these keys?',
+  run: runStorm,
+};
+
+async function runStorm(url: string, effort: Effort): Promise<Findings> {
+  const namespace = `redcache-bench:${process.pid.toString(36)}`;
+  const keys = 2500 * effort.msPerRound;
+  const storms: Storm[] = [];
+  try {
+    for (let round = 0; round < Math.ceil(effort.rounds / 5); round += 1) {
+      // The first storm of a process is the one that counts: nothing is compiled yet.
+      await using child = await BenchProcess.start<StormTask, Storm>(
+        'storm',
+        url,
+        `${namespace}:`,
+        String(keys),
+      );
+      await child.ask('fill');
+      await child.ask('watch');
+      await removeAll(url, `${namespace}:`, keys);
+      storms.push(await child.ask('result'));
+    }
+  } finally {
+    await removeKeys(url, namespace);
+  }
+  return { report: [reportOf(keys, storms)], outcomes: outcomesOf(storms) };
+}
+
+/** From this process, so that nothing waits for the one that is busy with the pushes. */
+async function removeAll(url: string, prefix: string, keys: number): Promise<void> {
+  const client = await connect(url, { commandOptions: UNTIMED });
+  try {
+    for (let first = 1; first <= keys; first += REMOVED_AT_ONCE) {
+      const last = Math.min(first + REMOVED_AT_ONCE - 1, keys);
+      await client.eval(REMOVE, { arguments: [prefix, String(first), String(last)] });
+    }
+  } finally {
+    client.destroy();
+  }
+}
+
+function reportOf(keys: number, storms: readonly Storm[]): string {
+  const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
+  return tableOf([
+    [
+      `${keys.toLocaleString('en')} keys`,
+      'pushes/s',
+      'longest turn',
+      'timer late',
+      'heap before',
+      'highest',
+      'after',
+    ],
+    ...storms.map((each, i) => [
+      `process ${i + 1}`,
+      Math.round(each.perSecond).toLocaleString('en'),
+      `${each.longestTurnMs.toFixed(1)} ms`,
+      `${each.longestDelayMs.toFixed(1)} ms`,
+      megabytes(each.heapBefore),
+      megabytes(each.heapPeak),
+      megabytes(each.heapAfter),
+    ]),
+  ]);
+}
+
+function outcomesOf(storms: readonly Storm[]): readonly Outcome[] {
+  const worst = (figure: (each: Storm) => number): number => Math.max(...storms.map(figure));
+  const longestMs = worst((each) => Math.max(each.longestTurnMs, each.longestDelayMs));
+  const lost = worst((each) => each.lost);
+  return [
+    judged(
+      longestMs <= LONGEST_MS,
+      `the event loop is blocked for at most ${LONGEST_MS} ms; it was for ${longestMs.toFixed(1)} ms`,
+    ),
+    judged(
+      lost === 0,
+      `every key is dropped by its push; ${lost.toLocaleString('en')} were lost with their connection`,
+    ),
+    verdictOf(
+      'the heap at its highest',
+      'the heap before',
+      MOST_HEAP,
+      worst((each) => each.heapPeak / each.heapBefore),
+    ),
+  ];
+}

@@ -59,14 +59,12 @@ export class ClientConnection implements TrackingPort {
     this.session = attach(owner.engine, this, owner.tracking).session;
   }
 
-  /** The database that commands go to; unknown while one is being selected. */
+  /**
+   * The database that replies are from. None while they say nothing that may be kept: they may be
+   * `QUEUED`, or a database is being selected.
+   */
   get database(): number | undefined {
-    return this.#database;
-  }
-
-  /** Replies say nothing that may be kept: they may be `QUEUED`, or from who knows which database. */
-  get isOpaque(): boolean {
-    return this.#isInTransaction || this.#isLeft || this.#database === undefined;
+    return this.#isInTransaction || this.#isLeft ? undefined : this.#database;
   }
 
   get cluster(): boolean {

@@ -53,6 +53,15 @@ type HandleCache = Parameters<Base['handleCache']>;
 type Client = HandleCache[0];
 type Parser = HandleCache[1];
 
+/** What node-redis asks of its cache: one command. */
+interface Call {
+  readonly client: Client;
+  readonly parser: Parser;
+  readonly send: HandleCache[2];
+  readonly transformReply: HandleCache[3];
+  readonly typeMapping: HandleCache[4];
+}
+
 /** node-redis's own channels for caches, which its users may be listening to. */
 const requests = channelOf('node-redis:cache:request');
 const evictions = channelOf('node-redis:cache:eviction');
@@ -225,26 +234,32 @@ export class ClientSideCache
    * `PTTL` for each of its keys on the same connection, without MULTI. The data command goes first:
    * any write after it pushes, and a redirection flag of a cluster is eaten by whatever comes first.
    */
-  override handleCache(...call: HandleCache): Promise<unknown> {
-    const [client, parser, , transformReply, typeMapping] = call;
+  override handleCache(
+    client: Client,
+    parser: Parser,
+    send: Call['send'],
+    transformReply: Call['transformReply'],
+    typeMapping: Call['typeMapping'],
+  ): Promise<unknown> {
     const args = parser.redisArgs;
     const connection = this.connectionOf(client as unknown as ConnectionClient);
     const { database } = connection;
-    if (database === undefined || connection.isOpaque || !this.#mayCache(parser))
-      return bypass(call);
+    if (database === undefined || !this.#mayCache(parser))
+      return bypass({ client, parser, send, transformReply, typeMapping });
     const variant = variantOf(database, typeMapping, transformReply, parser.preserve);
-    if (variant === undefined) return bypass(call);
-    if (args[0] === 'MGET' && transformReply === undefined && args.every(isArgument))
-      return this.#readMany(call, connection, variant);
-    const rest = plainRest(args, parser.keys, variant);
+    const isMany = args[0] === 'MGET' && transformReply === undefined;
+    const rest =
+      variant === undefined || isMany ? undefined : plainRest(args, parser.keys, variant);
     if (rest !== undefined) {
       const entry = this.engine.lookup(args[1] as string, rest);
       // node-redis awaits what it gets, so a hit costs no promise here.
       if (entry !== undefined) return this.#hit(client, entry.value) as Promise<unknown>;
-    } else if (!args.every(isArgument)) {
-      // node-redis says what is wrong with it.
-      return bypass(call);
     }
+    // Whatever only a miss needs is made from here on.
+    const call: Call = { client, parser, send, transformReply, typeMapping };
+    // node-redis says what is wrong with arguments that are none.
+    if (variant === undefined || !args.every(isArgument)) return bypass(call);
+    if (isMany) return this.#readMany(call, connection, variant);
     const signature = signatureOf(args, parser.keys, variant);
     if (rest === undefined) {
       const entry =
@@ -261,8 +276,8 @@ export class ClientSideCache
     return handOut(kept);
   }
 
-  #read(call: HandleCache, connection: ClientConnection, signature: Signature): Promise<unknown> {
-    const [client, parser] = call;
+  #read(call: Call, connection: ClientConnection, signature: Signature): Promise<unknown> {
+    const { client, parser } = call;
     if (requests.hasSubscribers) requests.publish({ result: 'miss', clientId: client._clientId });
     if (this.#asked.has(parser)) return bypass(call); // guard: I2
     const { session } = connection;
@@ -290,12 +305,12 @@ export class ClientSideCache
   }
 
   #fetch(
-    call: HandleCache,
+    call: Call,
     connection: ClientConnection,
     land: (fetched: Fetched<unknown>) => void,
     fail: (error: unknown) => void,
   ): void {
-    const [, parser, send, transformReply, typeMapping] = call;
+    const { parser, send, transformReply, typeMapping } = call;
     const order = new SendOrder(connection);
     const sent = send();
     const times = remainingTimes(connection, parser.keys);
@@ -316,12 +331,8 @@ export class ClientSideCache
     }, fail);
   }
 
-  async #readMany(
-    call: HandleCache,
-    connection: ClientConnection,
-    variant: string,
-  ): Promise<unknown> {
-    const [client, parser, send] = call;
+  async #readMany(call: Call, connection: ClientConnection, variant: string): Promise<unknown> {
+    const { client, parser, send } = call;
     if (this.#asked.has(parser)) return await bypass(call); // guard: I2
     const { state } = connection.session;
     if (this.#throwsUnsupported && state.is === 'untracked') throw untracked(state.reason);
@@ -421,13 +432,7 @@ const isArgument = (argument: unknown): boolean =>
   typeof argument === 'string' || Buffer.isBuffer(argument);
 
 /** As if there were no cache. */
-async function bypass([
-  ,
-  parser,
-  send,
-  transformReply,
-  typeMapping,
-]: HandleCache): Promise<unknown> {
+async function bypass({ parser, send, transformReply, typeMapping }: Call): Promise<unknown> {
   const reply = await send();
   return transformReply ? transformReply(reply, parser.preserve, typeMapping) : reply;
 }

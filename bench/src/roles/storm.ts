@@ -43,6 +43,7 @@ export async function stormRole(...args: string[]): Promise<Work> {
   return async (task) => {
     switch (task as StormTask) {
       case 'fill':
+        await warmUp({ client, other, prefix: `${prefix}warm:` });
         await fill({ client, other, prefix, keys });
         expect(engine.stats().entries, keys, 'entries before the storm');
         return undefined;
@@ -55,6 +56,23 @@ export async function stormRole(...args: string[]): Promise<Work> {
         return storm;
     }
   };
+}
+
+/** ARGV: prefix, first, last. Removes the keys of these numbers. */
+const REMOVE = `for i = ARGV[2], ARGV[3] do redis.call('UNLINK', ARGV[1] .. string.format('%d', i)) end`;
+
+/** A process in operation has dropped copies before, so that V8 has compiled what does it. */
+async function warmUp(how: {
+  readonly client: Client;
+  readonly other: Client;
+  readonly prefix: string;
+}): Promise<void> {
+  for (let round = 0; round < 200; round += 1) {
+    const keys = 250;
+    await fill({ ...how, keys });
+    await how.other.eval(REMOVE, { arguments: [how.prefix, '1', String(keys)] });
+    await how.client.ping();
+  }
 }
 
 async function fill(how: {
@@ -76,6 +94,7 @@ async function fill(how: {
 
 /** Measures from the first push until no entry is left, however many turns of the loop that takes. */
 async function watch(engine: TrackingCache, keys: number, heapBefore: number): Promise<Storm> {
+  const before = engine.stats().evictions.invalidation;
   const delays = monitorEventLoopDelay({ resolution: 1 });
   delays.enable();
   let heapPeak = heapBefore;
@@ -94,14 +113,15 @@ async function watch(engine: TrackingCache, keys: number, heapBefore: number): P
     if (left === 0) break;
   }
   delays.disable();
+  const dropped = engine.stats().evictions.invalidation - before;
   return {
-    perSecond: (1000 * engine.stats().evictions.invalidation) / (lastTurnMs - (firstMs as number)),
+    perSecond: (1000 * dropped) / (lastTurnMs - (firstMs as number)),
     longestTurnMs,
     longestDelayMs: delays.max / 1e6,
     heapBefore,
     heapPeak,
     heapAfter: await heapUsed(),
-    lost: keys - engine.stats().evictions.invalidation,
+    lost: keys - dropped,
   };
 }
 

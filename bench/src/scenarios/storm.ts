@@ -37,7 +37,7 @@ async function runStorm(url: string, effort: Effort): Promise<Findings> {
   const storms: Storm[] = [];
   try {
     for (let round = 0; round < Math.ceil(effort.rounds / 5); round += 1) {
-      // The first storm of a process is the one that counts: nothing is compiled yet.
+      // A process for each storm, since the heap of the first is not that of the second.
       await using child = await BenchProcess.start<StormTask, Storm>(
         'storm',
         url,

@@ -463,13 +463,15 @@ export class TrackingCache {
    * `session`: the connection that heard it; left out, the only one, or one nobody knows.
    */
   invalidate(keys: readonly string[] | 'all', session?: TrackingSession): void {
+    const line = session ?? (this.#sessions.size === 1 ? this.#first : undefined);
+    line?.pushed(); // guard: I4
     if (keys === 'all') {
       this.#counters.flushes += 1;
       this.#hub.flush('flush');
       return;
     }
     this.#counters.pushes += keys.length;
-    this.#hub.invalidate(keys, session ?? (this.#sessions.size === 1 ? this.#first : undefined));
+    this.#hub.invalidate(keys, line);
   }
 
   receive(invalidation: Invalidation, session?: TrackingSession): void {

@@ -159,6 +159,15 @@ export class TrackingSession implements Line {
   }
 
   /**
+   * Something was pushed here, so the connection lives, though that says nothing of how fresh its
+   * copies are: the answer to a beat may be behind many more pushes. One that is not tracked yet
+   * pushes nothing: that comes from the one before.
+   */
+  pushed(): void {
+    if (this.#source?.tracked === true) this.#heartbeat.answered(); // guard: T3
+  }
+
+  /**
    * Asks the server whether it still tracks the connection, and in a cluster who owns the slots.
    *
    * Sends: `CLIENT TRACKINGINFO`, in a cluster {@link TOPOLOGY_QUESTIONS} as well. Never rejects.

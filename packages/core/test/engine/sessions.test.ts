@@ -291,3 +291,38 @@ describe('the state of all', () => {
     expect(it.cache.stats()).not.toHaveProperty('reason');
   });
 });
+
+describe('a push', () => {
+  test('proves that the connection lives which pushed, and not that the other does', async () => {
+    using it = await pair();
+    it.fill(it.a.session, 'of a');
+    it.fill(it.b.session, 'of b');
+    it.clock.advance(300);
+    it.a.client.push('other');
+    expect([it.a, it.b].map(({ session }) => it.clock.nowMs() - session.heardAtMs)).toEqual([
+      0, 300,
+    ]);
+  });
+
+  test('whose connection is not known proves it for the only one there is, and for none of two', async () => {
+    using it = await pair();
+    it.fill(it.a.session, 'of a');
+    it.clock.advance(300);
+    it.cache.invalidate(['other']);
+    const agesMs = () => [it.a, it.b].map(({ session }) => it.clock.nowMs() - session.heardAtMs);
+    expect(agesMs()).toEqual([300, 300]);
+    it.b.detach();
+    it.cache.invalidate(['other']);
+    expect(agesMs()).toEqual([0, 300]);
+  });
+
+  test('while the connection is down, as the rest of a chunk may bring, proves nothing', async () => {
+    using it = await pair();
+    const { session, client } = it.a;
+    client.connection('down');
+    const heardAtMs = session.heardAtMs;
+    it.clock.advance(300);
+    it.cache.invalidate(['other'], session);
+    expect(session.heardAtMs).toBe(heardAtMs);
+  });
+});

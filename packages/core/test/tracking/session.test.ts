@@ -614,6 +614,46 @@ describe('a silent connection', () => {
     expect([it.fill(), it.value, it.session.reconnects]).toEqual([true, 'k', 1]);
   });
 
+  test('is none while it pushes: it is not replaced, but pushes serve no hits', async () => {
+    const it = await silence();
+    it.fill();
+    for (let i = 0; i < 20; i += 1) {
+      it.clock.advance(400);
+      it.client.push('other');
+    }
+    expect([it.sent, it.client.replaced]).toEqual([['CLIENT TRACKINGINFO'], 0]);
+    expect([it.value, it.cache.stats().entries]).toEqual([undefined, 1]);
+    expect(it.cache.stats().heartbeatAgeMs).toBe(0);
+    it.clock.advance(999);
+    expect(it.client.replaced).toBe(0);
+    it.clock.advance(1);
+    expect(it.client.replaced).toBe(1);
+  });
+
+  test('is none while it pushes flushes', async () => {
+    const it = await silence();
+    for (let i = 0; i < 20; i += 1) {
+      it.fill();
+      it.clock.advance(400);
+      it.client.flush();
+    }
+    expect(it.client.replaced).toBe(0);
+  });
+
+  test('a push puts off no beat, and proves nothing of how fresh copies are', async () => {
+    const it = await silence();
+    it.fill();
+    it.clock.advance(499);
+    it.client.push('other');
+    it.clock.advance(1);
+    expect(it.sent).toEqual(['CLIENT TRACKINGINFO']);
+    it.clock.advance(499);
+    expect(it.value).toBe('k');
+    it.client.push('other');
+    it.clock.advance(1);
+    expect(it.value).toBeUndefined();
+  });
+
   test('is not replaced while a command waits on the server, but serves no hits', async () => {
     const it = await silence();
     it.fill();

@@ -13,7 +13,8 @@ import { writtenKeys } from './commands/written-keys.ts';
 import { ClientConnection, type ConnectionOwner } from './connection.ts';
 import { readMany } from './multi-get.ts';
 import type { ConnectionClient } from './port.ts';
-import { remainingOf, remainingTimes } from './remaining.ts';
+import { paceReads } from './read-pacing.ts';
+import { askRemainingTimes, remainingOf } from './remaining.ts';
 import { freezeReply, handOut, keep, replyBytes, saysAbsent } from './replies/index.ts';
 import { SendOrder } from './send-order.ts';
 import { plainRest, type Signature, signatureOf, variantOf } from './signature.ts';
@@ -105,6 +106,7 @@ export class ClientSideCache
   readonly #known = new WeakMap<object, ClientConnection>();
   #last: ClientConnection | undefined;
   #isCluster = false;
+  readonly #pacing = paceReads();
   /** What had been counted when the statistics began anew. */
   #countedBefore: CacheStats = super.stats();
 
@@ -311,24 +313,34 @@ export class ClientSideCache
     fail: (error: unknown) => void,
   ): void {
     const { parser, send, transformReply, typeMapping } = call;
+    let hasReply = false;
+    let reply: unknown;
+    let isTracked = false;
+    let times: readonly unknown[] | undefined;
+    const settle = (): void => {
+      if (!hasReply || times === undefined) return;
+      try {
+        const answer = transformReply
+          ? transformReply(reply as never, parser.preserve, typeMapping)
+          : reply;
+        let cache = howLong(parser, answer, reply, times);
+        if (!isTracked) cache = 'uncacheable'; // guard: I2
+        land({ value: this.#keep(answer), cache });
+      } catch (error) {
+        fail(error);
+      }
+    };
     const order = new SendOrder(connection);
-    const sent = send();
-    const times = remainingTimes(connection, parser.keys);
-    sent.then((reply) => {
-      const { isTracked } = order;
-      times.then((remaining) => {
-        try {
-          const answer = transformReply
-            ? transformReply(reply, parser.preserve, typeMapping)
-            : reply;
-          let cache = howLong(parser, answer, reply, remaining);
-          if (!isTracked) cache = 'uncacheable'; // guard: I2
-          land({ value: this.#keep(answer), cache });
-        } catch (error) {
-          fail(error);
-        }
-      });
+    send().then((sent) => {
+      hasReply = true;
+      reply = sent;
+      isTracked = order.isTracked;
+      settle();
     }, fail);
+    askRemainingTimes(connection, parser.keys, (asked) => {
+      times = asked;
+      settle();
+    });
   }
 
   async #readMany(call: Call, connection: ClientConnection, variant: string): Promise<unknown> {
@@ -379,6 +391,7 @@ export class ClientSideCache
   }
 
   override invalidate(key: Buffer | string | null): void {
+    this.#pacing.pushed();
     this.engine.invalidate(key === null ? 'all' : [String(key)]);
     // What a listener throws would end the parsing of the chunk, and lose the replies behind the push.
     callSafely('invalidate', () => this.emit('invalidate', key));

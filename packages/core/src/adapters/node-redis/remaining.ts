@@ -3,10 +3,16 @@ import type { Remaining } from '../../tracking-cache.ts';
 import type { ClientConnection } from './connection.ts';
 
 /**
- * From so many keys on one script asks for all their remaining times; fewer are asked for one by one.
- * See `npm run bench -- multi`.
+ * From so many keys on a script asks for their remaining times; fewer are asked for one by one. It
+ * costs the server more and the client less, together less. See `npm run bench -- multi`.
  */
 export const SCRIPT_FROM_KEYS = 8;
+
+/**
+ * No script has more: servers before 7.4 track all declared keys of a script once for each command
+ * in it, so that its cost grows with the square of their number.
+ */
+export const SCRIPT_KEYS = 16;
 
 /**
  * Remaining times of several keys.
@@ -25,7 +31,8 @@ const SCRIPT = defineScript({ lua: REMAINING_TIMES, keys: SCRIPT_FROM_KEYS });
 /**
  * The remaining times of the keys of a read, asked for right behind it on the same connection.
  *
- * Sends: `PTTL` for each key, or one EVALSHA for many (EVAL once if the server does not know it).
+ * Sends: `PTTL` for each key, or an EVALSHA for each 16 of many (EVAL once if the server does not
+ * know it).
  * Resolves: what each was answered; `undefined` for one that was not. It never rejects, since the
  * read itself says what is wrong.
  */
@@ -33,14 +40,41 @@ export function remainingTimes(
   connection: ClientConnection,
   keys: readonly (string | Buffer)[],
 ): Promise<readonly unknown[]> {
-  const [only] = keys;
-  if (keys.length === 1 && only !== undefined)
-    return connection.send(['PTTL', only]).then(alone, () => [undefined]);
+  return keys.length <= SCRIPT_KEYS ? askAtOnce(connection, keys) : askInParts(connection, keys);
+}
+
+async function askInParts(
+  connection: ClientConnection,
+  keys: readonly (string | Buffer)[],
+): Promise<readonly unknown[]> {
+  const parts: Promise<readonly unknown[]>[] = [];
+  for (let i = 0; i < keys.length; i += SCRIPT_KEYS)
+    parts.push(askAtOnce(connection, keys.slice(i, i + SCRIPT_KEYS)));
+  return (await Promise.all(parts)).flat();
+}
+
+function askAtOnce(
+  connection: ClientConnection,
+  keys: readonly (string | Buffer)[],
+): Promise<readonly unknown[]> {
   if (keys.length >= SCRIPT_FROM_KEYS) return askScript(connection, keys);
   return Promise.all(keys.map((key) => connection.send(['PTTL', key]).catch(() => undefined)));
 }
 
-const alone = (time: unknown): readonly unknown[] => [time];
+/** As {@link remainingTimes}, without a promise for the one key that most reads have. */
+export function askRemainingTimes(
+  connection: ClientConnection,
+  keys: readonly (string | Buffer)[],
+  answered: (times: readonly unknown[]) => void,
+): void {
+  const [only] = keys;
+  if (keys.length === 1 && only !== undefined)
+    connection.send(['PTTL', only]).then(
+      (time) => answered([time]),
+      () => answered([undefined]),
+    );
+  else remainingTimes(connection, keys).then(answered);
+}
 
 async function askScript(
   connection: ClientConnection,
@@ -53,10 +87,11 @@ async function askScript(
       keys as readonly string[],
       [],
     );
-    return Array.isArray(times) ? times : [undefined];
+    if (Array.isArray(times)) return times;
   } catch {
-    return [undefined];
+    // As if each had not been answered.
   }
+  return keys.map(() => undefined);
 }
 
 /** The shortest of these times, and whether a key was missing; `unknown` if one was not answered. */

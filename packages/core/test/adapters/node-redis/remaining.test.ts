@@ -4,6 +4,7 @@ import {
   remainingOf,
   remainingTimes,
   SCRIPT_FROM_KEYS,
+  SCRIPT_KEYS,
 } from '../../../src/adapters/node-redis/remaining.ts';
 
 const keysOf = (count: number): string[] => Array.from({ length: count }, (_, i) => `k${i}`);
@@ -40,7 +41,26 @@ describe('asked for', () => {
     expect(it.sent).toEqual([]);
   });
 
-  test.for([SCRIPT_FROM_KEYS, SCRIPT_FROM_KEYS + 1, 100])(
+  test.for([
+    [SCRIPT_KEYS + 1, [16, 1]],
+    [40, [16, 16, 8]],
+    [100, [16, 16, 16, 16, 16, 16, 4]],
+  ] as const)('%d keys: in parts, of which small ones are asked for one by one', async (given) => {
+    const [count, parts] = given;
+    const it = answering(([name, ...args]) =>
+      name === 'PTTL'
+        ? Number(args[0]?.slice(1))
+        : args.slice(2).map((key) => Number(key.slice(1))),
+    );
+    expect(await it.ask(keysOf(count))).toEqual(keysOf(count).map((_, i) => i));
+    const scripts = it.sent
+      .filter(([name]) => name === 'EVALSHA')
+      .map(([, , keys]) => Number(keys));
+    const others = it.sent.filter(([name]) => name === 'PTTL').length;
+    expect([...scripts, ...(others > 0 ? [others] : [])]).toEqual(parts);
+  });
+
+  test.for([SCRIPT_FROM_KEYS, SCRIPT_FROM_KEYS + 1, SCRIPT_KEYS])(
     '%d keys: one script with all of them, which is declared to read each',
     async (count) => {
       const it = answering((args) => args.slice(3).map((_, i) => i));

@@ -69,7 +69,6 @@ const anyCall: fc.Arbitrary<Call> = fc
   .record({
     name: fc.constantFrom('GET', 'get', 'MGET', 'HGETALL', 'JSON.GET'),
     rest: fc.array(anyArg, { minLength: 1, maxLength: 3 }),
-    last: fc.nat(2),
     database: fc.nat(2),
     typeMapping: fc.option(
       fc.dictionary(fc.constantFrom('36', '43', '58'), fc.constantFrom(Buffer, String, Map)),
@@ -78,9 +77,10 @@ const anyCall: fc.Arbitrary<Call> = fc
     transform: fc.constantFrom(undefined, upper, lower),
     preserve: fc.constantFrom(undefined, 'a', ['a'], ['a', 'b'], ['a","b'], [], ''),
   })
-  .map(({ name, rest, last, ...others }) => ({
+  .map(({ name, rest, ...others }) => ({
     args: [name, ...rest],
-    keys: rest.slice(0, last + 1),
+    // Which of them are keys, a command knows by its arguments.
+    keys: rest.slice(0, 1 + (rest.reduce((sum, each) => sum + each.length, 0) % 3)),
     ...others,
   }));
 

@@ -404,3 +404,9 @@ describe('a fill by an own write that is followed by one echo', () => {
     stop();
   });
 });
+
+test('I2: what depends on no key is never kept, since no push would name it', async () => {
+  using it = await setting();
+  const guard = it.cache.guard([]);
+  expect([guard.severed, it.cache.fill(guard, 'k', 'value', present())]).toEqual([true, false]);
+});

@@ -36,24 +36,17 @@ const SCRIPT = defineScript({ lua: REMAINING_TIMES, keys: SCRIPT_FROM_KEYS });
  * Resolves: what each was answered; `undefined` for one that was not. It never rejects, since the
  * read itself says what is wrong.
  */
-export function remainingTimes(
-  connection: ClientConnection,
-  keys: readonly (string | Buffer)[],
-): Promise<readonly unknown[]> {
-  return keys.length <= SCRIPT_KEYS ? askAtOnce(connection, keys) : askInParts(connection, keys);
-}
-
-async function askInParts(
+export async function remainingTimes(
   connection: ClientConnection,
   keys: readonly (string | Buffer)[],
 ): Promise<readonly unknown[]> {
   const parts: Promise<readonly unknown[]>[] = [];
   for (let i = 0; i < keys.length; i += SCRIPT_KEYS)
-    parts.push(askAtOnce(connection, keys.slice(i, i + SCRIPT_KEYS)));
+    parts.push(askPart(connection, keys.slice(i, i + SCRIPT_KEYS)));
   return (await Promise.all(parts)).flat();
 }
 
-function askAtOnce(
+function askPart(
   connection: ClientConnection,
   keys: readonly (string | Buffer)[],
 ): Promise<readonly unknown[]> {

@@ -1,32 +1,24 @@
 import { clientSideCache } from '@redcache/core/node-redis';
 import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Deployment, startStandalone } from '../../support/deployments.ts';
+import { startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
 import { pushFilter } from '../../support/push-filter.ts';
 import { VersionReader, VersionWriter } from '../../support/versions.ts';
 import { attachInProtocol2, type Lossy, listening, openDegraded, permit } from './degrading.ts';
-import { KINDS, type Kind, startFor } from './four-kinds.ts';
+import { EveryKind } from './every-kind.ts';
+import { KINDS, type Kind } from './four-kinds.ts';
 
 /** What a busy machine may add. */
 const SLACK_MS = 300;
 
-const deployments = new Map<Kind, Deployment>();
-const deploymentOf = (kind: Kind): Deployment => deployments.get(kind) as Deployment;
-beforeAll(async () => {
-  await Promise.all(
-    KINDS.map(async (kind) => {
-      deployments.set(kind, await startFor(kind));
-    }),
-  );
-});
+const deployments = new EveryKind();
+beforeAll(() => deployments.start());
 afterEach(async () => {
   const all = ['resetkeys', '~*', '+client|tracking'];
-  await Promise.all([...deployments.values()].map((each) => permit(each, ...all)));
+  await Promise.all(deployments.all.map((each) => permit(each, ...all)));
 });
-afterAll(async () => {
-  await Promise.all([...deployments.values()].map((each) => each.stop()));
-});
+afterAll(() => deployments.stop());
 
 /** Sentinels push as well, what they tell of their masters. */
 const isInvalidation = (push: string): boolean => push.includes('invalidate');
@@ -45,10 +37,10 @@ const OBSTACLES: Record<
   OBSTACLES['an ACL without CLIENT TRACKING'] = {
     reason: /NOPERM/,
     prepare: async (kind) => {
-      await permit(deploymentOf(kind), '-client|tracking');
+      await permit(deployments.of(kind), '-client|tracking');
       return undefined;
     },
-    end: (kind) => permit(deploymentOf(kind), '+client|tracking'),
+    end: (kind) => permit(deployments.of(kind), '+client|tracking'),
   };
   let isKnown = true;
   OBSTACLES['a server that does not know CLIENT TRACKING'] = {
@@ -82,7 +74,7 @@ describe.for(Object.entries(OBSTACLES))('%s', ([, obstacle]) => {
     async (kind) => {
       using unsupported = listening('redcache:unsupported');
       const lossy = await obstacle.prepare(kind);
-      await using setting = await openDegraded(kind, deploymentOf(kind), lossy && { lossy });
+      await using setting = await openDegraded(kind, deployments.of(kind), lossy && { lossy });
       const { client, engine, keyFor, readAll, writer } = setting;
       await readAll();
       await eventually(() => engine.stats().state === 'untracked');
@@ -122,9 +114,9 @@ describe('an ACL that refuses writes to redcache:probe:*', () => {
     '%s: unverified, and with every push swallowed nothing older than maxStaleness',
     async (kind) => {
       const maxStalenessMs = 700;
-      await permit(deploymentOf(kind), 'resetkeys', '%R~*', '~kind:*');
+      await permit(deployments.of(kind), 'resetkeys', '%R~*', '~kind:*');
       using unsupported = listening('redcache:unsupported');
-      await using setting = await openDegraded(kind, deploymentOf(kind), {
+      await using setting = await openDegraded(kind, deployments.of(kind), {
         maxStaleness: maxStalenessMs,
         lossy: { toClient: () => pushFilter(isInvalidation) },
       });
@@ -148,7 +140,7 @@ describe('an ACL that refuses writes to redcache:probe:*', () => {
 });
 
 test('an ACL without PING: connected, tracked and cached, as with it', async () => {
-  const deployment = deploymentOf('client');
+  const deployment = deployments.of('client');
   await permit(deployment, '-ping');
   await using setting = await openDegraded('client', deployment);
   const { client, engine, keyFor, writer } = setting;
@@ -167,8 +159,8 @@ describe("onUnsupported: 'throw'", () => {
   test.for(KINDS)(
     '%s: connects and writes, but reads that could be cached reject',
     async (kind) => {
-      await permit(deploymentOf(kind), '-client|tracking');
-      await using setting = await openDegraded(kind, deploymentOf(kind), {
+      await permit(deployments.of(kind), '-client|tracking');
+      await using setting = await openDegraded(kind, deployments.of(kind), {
         onUnsupported: 'throw',
       });
       const { client, engine, keyFor } = setting;
@@ -189,7 +181,7 @@ describe("onUnsupported: 'throw'", () => {
         await expect(client.mGet([key])).rejects.toEqual(refused);
       }
       expect(await client.set(key, 'other')).toBe('OK');
-      await permit(deploymentOf(kind), '+client|tracking');
+      await permit(deployments.of(kind), '+client|tracking');
       await eventually(
         () => client.get(key),
         (value) => value === 'other',
@@ -221,7 +213,7 @@ describe('protocol 2', () => {
 
   test('of a connection of another client is said to be why nothing is kept', async () => {
     using unsupported = listening('redcache:unsupported');
-    const { port } = deploymentOf('client').nodes[0] as { port: number };
+    const { port } = deployments.of('client').nodes[0] as { port: number };
     await using setting = await attachInProtocol2(port);
     const { cache, read } = setting;
     await eventually(() => cache.state === 'untracked');

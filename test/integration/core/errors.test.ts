@@ -8,20 +8,12 @@ import { eventually } from '../../support/eventually.ts';
 import { TcpProxy } from '../../support/proxy.ts';
 import { openCached } from './cached-kind.ts';
 import { listening } from './degrading.ts';
-import { KINDS, type Kind, startFor } from './four-kinds.ts';
+import { EveryKind } from './every-kind.ts';
+import { KINDS, type Kind } from './four-kinds.ts';
 
-const deployments = new Map<Kind, Deployment>();
-const deploymentOf = (kind: Kind): Deployment => deployments.get(kind) as Deployment;
-beforeAll(async () => {
-  await Promise.all(
-    KINDS.map(async (kind) => {
-      deployments.set(kind, await startFor(kind));
-    }),
-  );
-});
-afterAll(async () => {
-  await Promise.all([...deployments.values()].map((each) => each.stop()));
-});
+const deployments = new EveryKind();
+beforeAll(() => deployments.start());
+afterAll(() => deployments.stop());
 
 let keys = 0;
 const newKey = (): string => {
@@ -33,7 +25,7 @@ const newKey = (): string => {
 async function listenerless(kind: Kind, key: string) {
   const children = await startChildren<typeof handlers>('listenerless.ts');
   const child = children.all[0] as Child<typeof handlers>;
-  const roots = deploymentOf(kind).nodesOf(kind === 'sentinel' ? 'sentinel' : 'master');
+  const roots = deployments.of(kind).nodesOf(kind === 'sentinel' ? 'sentinel' : 'master');
   await child.request(
     'open',
     kind,
@@ -53,7 +45,7 @@ describe('without an error listener on the client', () => {
     await using setting = await listenerless(kind, newKey());
     const { child } = setting;
     expect(await child.request('now')).toMatchObject({ entries: 1, lost: 0, uncaught: [] });
-    await killClients(deploymentOf(kind));
+    await killClients(deployments.of(kind));
     const now = await eventually(
       () => child.request('now'),
       ({ entries }) => entries === 0,
@@ -65,7 +57,7 @@ describe('without an error listener on the client', () => {
   });
 
   test('a silent connection is replaced all the same, though the first attempts fail', async () => {
-    const node = deploymentOf('client').nodes[0] as { port: number };
+    const node = deployments.of('client').nodes[0] as { port: number };
     await using proxy = await TcpProxy.start(node);
     const REFUSAL = Buffer.from('-ERR max number of clients reached\r\n');
     let isLost = false;
@@ -99,7 +91,7 @@ describe('what is called back and throws', () => {
 
   test.for(KINDS)('%s: is reported, and changes nothing', async (kind) => {
     using errors = listening('redcache:callback-error');
-    await using setting = await openCached(kind, deploymentOf(kind), {
+    await using setting = await openCached(kind, deployments.of(kind), {
       options: {
         cacheable: (_, [key]) => (String(key).endsWith(':throws') ? thrower() : true),
       },
@@ -139,7 +131,9 @@ describe('what is called back and throws', () => {
     const key = newKey();
     await using setting = await listenerless('client', key);
     const { child } = setting;
-    const node = deploymentOf('client').nodes[0] as { ask(...command: string[]): Promise<unknown> };
+    const node = deployments.of('client').nodes[0] as {
+      ask(...command: string[]): Promise<unknown>;
+    };
     await child.request('throwInChannels');
     await node.ask('SET', key, 'new');
     const thrown = await eventually(

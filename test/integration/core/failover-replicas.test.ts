@@ -1,5 +1,4 @@
 // What is read of replicas: they take no writes, so that nobody can prove that their pushes arrive (I4).
-import { clientSideCache } from '@redcache/core/node-redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type Deployment,
@@ -16,31 +15,22 @@ import {
   sentinelFailOver,
 } from '../../support/failover.ts';
 import type { ServerNode } from '../../support/server-node.ts';
-import { type Kind, openKind } from './four-kinds.ts';
+import type { Kind } from './four-kinds.ts';
 import {
   endsOf,
   expectBounded,
   MAX_STALENESS_MS,
+  type MaxStaleness,
   NEVER,
   newKey,
+  openLasting,
   SLACK_MS,
   Watch,
 } from './topology.ts';
 
 /** Reads go to replicas too, in a cluster; in a sentinel to them alone. */
-async function open(
-  kind: Kind,
-  deployment: Deployment,
-  maxStaleness: string | number = MAX_STALENESS_MS,
-) {
-  const cache = clientSideCache({ maxStaleness, ttl: '10m', negativeTtl: '10m' } as never);
-  const opened = await openKind(kind, deployment, { cache, replicas: true });
-  return {
-    ...opened,
-    engine: cache.engine,
-    [Symbol.asyncDispose]: () => opened.close(),
-  };
-}
+const open = (kind: Kind, deployment: Deployment, maxStaleness: MaxStaleness = MAX_STALENESS_MS) =>
+  openLasting(kind, deployment, maxStaleness, { replicas: true });
 
 type Opened = Awaited<ReturnType<typeof open>>;
 

@@ -1,5 +1,4 @@
 // A replica that sentinels promote, and what was read of either server (I4).
-import { clientSideCache } from '@redcache/core/node-redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type SentinelDeployment, startSentinel } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -10,13 +9,14 @@ import {
   replicaOf,
   sentinelFailOver,
 } from '../../support/failover.ts';
-import { openKind } from './four-kinds.ts';
 import {
   expectBounded,
   loadsOf,
   MAX_STALENESS_MS,
+  type MaxStaleness,
   NEVER,
   newKey,
+  openLasting,
   untilCached,
   Watch,
 } from './topology.ts';
@@ -27,15 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => deployment.stop());
 
-async function open(maxStaleness: string | number = MAX_STALENESS_MS) {
-  const cache = clientSideCache({ maxStaleness, ttl: '10m', negativeTtl: '10m' } as never);
-  const opened = await openKind('sentinel', deployment, { cache });
-  return {
-    ...opened,
-    engine: cache.engine,
-    [Symbol.asyncDispose]: () => opened.close(),
-  };
-}
+const open = (maxStaleness: MaxStaleness = MAX_STALENESS_MS) =>
+  openLasting('sentinel', deployment, maxStaleness);
 
 test('a replica is promoted: what the old master had is served for no longer than maxStaleness', async () => {
   await using opened = await open();

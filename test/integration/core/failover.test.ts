@@ -1,5 +1,4 @@
 // Masters of a cluster that are replaced, die, are cut off, come and go (I4).
-import { clientSideCache } from '@redcache/core/node-redis';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { CAN_BE_CUT_OFF, cutOff } from '../../support/cut-off.ts';
 import { type Deployment, startCluster } from '../../support/deployments.ts';
@@ -15,14 +14,15 @@ import {
 import { joinCluster, leaveCluster } from '../../support/membership.ts';
 import type { ServerNode } from '../../support/server-node.ts';
 import { moveSlot, ownerPortSeenBy } from '../../support/slots.ts';
-import { openKind } from './four-kinds.ts';
 import {
   endsOf,
   expectBounded,
   loadsOf,
   MAX_STALENESS_MS,
+  type MaxStaleness,
   NEVER,
   newKey,
+  openLasting,
   SLACK_MS,
   untilCached,
   Watch,
@@ -34,15 +34,8 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-async function open(maxStaleness: string | number = MAX_STALENESS_MS) {
-  const cache = clientSideCache({ maxStaleness, ttl: '10m', negativeTtl: '10m' } as never);
-  const opened = await openKind('cluster', cluster, { cache });
-  return {
-    ...opened,
-    engine: cache.engine,
-    [Symbol.asyncDispose]: () => opened.close(),
-  };
-}
+const open = (maxStaleness: MaxStaleness = MAX_STALENESS_MS) =>
+  openLasting('cluster', cluster, maxStaleness);
 
 type Opened = Awaited<ReturnType<typeof open>>;
 

@@ -1,26 +1,18 @@
 import { DisconnectsClientError } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Deployment } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
 import { pause } from '../../support/versions.ts';
-import { KINDS, type Kind, startFor } from './four-kinds.ts';
+import { EveryKind } from './every-kind.ts';
+import { KINDS, type Kind } from './four-kinds.ts';
 import { openBehindProxies } from './half-open.ts';
 
 const MAX_STALENESS_MS = 800;
 
-const deployments = new Map<Kind, Deployment>();
-beforeAll(async () => {
-  await Promise.all(
-    KINDS.map(async (kind) => {
-      deployments.set(kind, await startFor(kind));
-    }),
-  );
-});
-afterAll(async () => {
-  await Promise.all([...deployments.values()].map((each) => each.stop()));
-});
+const deployments = new EveryKind();
+beforeAll(() => deployments.start());
+afterAll(() => deployments.stop());
 const open = (kind: Kind) =>
-  openBehindProxies(kind, deployments.get(kind) as Deployment, { maxStaleness: MAX_STALENESS_MS });
+  openBehindProxies(kind, deployments.of(kind), { maxStaleness: MAX_STALENESS_MS });
 
 /** How each ended: with its value, or with the class of its error. */
 async function endsOf(all: readonly Promise<unknown>[]): Promise<unknown[]> {

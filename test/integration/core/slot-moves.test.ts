@@ -1,5 +1,4 @@
 // Slots that change their master while their keys, and the absence of keys, are cached (I4).
-import { clientSideCache } from '@redcache/core/node-redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Deployment, startCluster } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -10,14 +9,15 @@ import {
   type SlotMove,
   startSlotMove,
 } from '../../support/slots.ts';
-import { openKind } from './four-kinds.ts';
 import {
   endsOf,
   expectBounded,
   loadsOf,
   MAX_STALENESS_MS,
+  type MaxStaleness,
   NEVER,
   newKey,
+  openLasting,
   untilCached,
   Watch,
 } from './topology.ts';
@@ -28,16 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-async function open(maxStaleness: string | number = NEVER) {
-  const cache = clientSideCache({ maxStaleness, ttl: '10m', negativeTtl: '10m' } as never);
-  const opened = await openKind('cluster', cluster, { cache });
-  const { engine } = cache;
-  return {
-    ...opened,
-    engine,
-    [Symbol.asyncDispose]: () => opened.close(),
-  };
-}
+const open = (maxStaleness: MaxStaleness = NEVER) => openLasting('cluster', cluster, maxStaleness);
 
 type Opened = Awaited<ReturnType<typeof open>>;
 

@@ -1,11 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import type { CacheStats } from '@redcache/core';
+import type { CacheStats, TrackingCache } from '@redcache/core';
+import { type ClientSideCacheOptions, clientSideCache } from '@redcache/core/node-redis';
 import { expect } from 'vitest';
 import type { Deployment } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
 import { roleNow } from '../../support/failover.ts';
 import type { ServerNode } from '../../support/server-node.ts';
 import { ownerOf, runningMembers, slotOf } from '../../support/slots.ts';
+import { type Kind, type OpenKind, openKind } from './four-kinds.ts';
 
 /** Whatever counts: an engine. */
 interface Counted {
@@ -30,6 +32,20 @@ export const newKey = (): string => {
   keys += 1;
   return `topology:${process.pid}:${keys}`;
 };
+
+export type MaxStaleness = NonNullable<ClientSideCacheOptions['maxStaleness']>;
+
+/** A client of that kind whose copies end with nothing but a change, a loss, or silence. */
+export async function openLasting<K extends Kind>(
+  kind: K,
+  deployment: Deployment,
+  maxStaleness: MaxStaleness,
+  { replicas = false }: { readonly replicas?: boolean } = {},
+): Promise<OpenKind<K> & { readonly engine: TrackingCache }> {
+  const cache = clientSideCache({ maxStaleness, ttl: '10m', negativeTtl: '10m' });
+  const opened = await openKind(kind, deployment, { cache, replicas });
+  return { ...opened, engine: cache.engine };
+}
 
 /** The slot of a key, its owner, and a master that is not. */
 export async function endsOf(

@@ -1,34 +1,9 @@
 // What the modes of tracking do on the server, one test a fact. When one fails, its reader is in the code.
-import { expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
 import { RawConnection } from '../../support/raw-connection.ts';
-
-const shared = { port: Number(new URL(inject('redis').standalone).port) };
-
-/** Two connections to one server: one that tracks as told, one that is somebody else. */
-async function readerAndOther({ port = shared.port, tracking = [] as readonly string[] } = {}) {
-  const reader = await RawConnection.open({ port });
-  const other = await RawConnection.open({ port });
-  await reader.send('CLIENT', 'TRACKING', 'ON', ...tracking);
-  reader.takeArrived();
-  return {
-    reader,
-    other,
-    [Symbol.asyncDispose]: async () => {
-      reader.close();
-      other.close();
-    },
-  };
-}
-
-let keys = 0;
-/** A key nobody has used; it goes by itself. */
-const newKey = (): string => {
-  keys += 1;
-  return `mode:${process.pid}:${keys}`;
-};
-const PX = ['PX', '60000'] as const;
+import { newKey, PREFIX, PX, readerAndOther, shared } from './reader-and-other.ts';
 
 test('R7: an expired key pushes when it is removed, not when its time is over', async () => {
   await using server = await startStandalone({ args: ['--enable-debug-command', 'yes'] });
@@ -152,7 +127,7 @@ async function flagsOf(connection: RawConnection): Promise<unknown> {
 test('CLIENT TRACKINGINFO says that a connection does not track, or does with BCAST', async () => {
   await using reader = await RawConnection.open(shared);
   expect(await flagsOf(reader)).toEqual(['off']);
-  await reader.send('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', 'mode:');
+  await reader.send('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', PREFIX);
   expect(await flagsOf(reader)).toEqual(['on', 'bcast']);
 });
 
@@ -247,7 +222,7 @@ for (const noLoop of [true, false])
   test(`R18: a foreign write just before an own one, BCAST ${noLoop ? 'with NOLOOP: its push gets lost' : 'alone: pushed'}`, async () => {
     await using server = await startStandalone();
     const { port } = server.node;
-    const tracking = ['BCAST', 'PREFIX', 'mode:', ...(noLoop ? ['NOLOOP'] : [])];
+    const tracking = ['BCAST', 'PREFIX', PREFIX, ...(noLoop ? ['NOLOOP'] : [])];
     await using connections = await readerAndOther({ port, tracking });
     const { reader, other } = connections;
     let lost = 0;
@@ -269,7 +244,7 @@ for (const noLoop of [true, false])
 
 test('R18: BCAST with NOLOOP pushes foreign writes and no own ones when they are apart', async () => {
   await using connections = await readerAndOther({
-    tracking: ['BCAST', 'PREFIX', 'mode:', 'NOLOOP'],
+    tracking: ['BCAST', 'PREFIX', PREFIX, 'NOLOOP'],
   });
   const { reader, other } = connections;
   const key = newKey();

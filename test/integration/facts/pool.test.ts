@@ -23,10 +23,12 @@ const port = Number(new URL(url).port);
 /** The server all files share, as far as opening a client there goes. */
 const shared = { url } as Parameters<typeof openKind>[1];
 
+/** What the keys of this file begin with, and those of no other that runs beside it. */
+const PREFIX = 'pool-fact:';
 let keys = 0;
 const newKey = (): string => {
   keys += 1;
-  return `fact:${process.pid}:${keys}`;
+  return `${PREFIX}${process.pid}:${keys}`;
 };
 
 const openClient = (cache: RecordingProvider, options: OpenKindOptions = {}) =>
@@ -206,7 +208,7 @@ for (const [mode, tracking, before] of [
   });
 
 test('BCAST: the push of an own write comes behind all replies of what was sent with it', async () => {
-  await using reader = await tracked('BCAST', 'PREFIX', 'fact:');
+  await using reader = await tracked('BCAST', 'PREFIX', PREFIX);
   for (let i = 0; i < 50; i += 1) {
     const key = newKey();
     await Promise.all(reader.pipeline(probing(key)));
@@ -215,7 +217,7 @@ test('BCAST: the push of an own write comes behind all replies of what was sent 
 });
 
 test('BCAST: the push of an own write comes before the reply of what is sent once that was answered', async () => {
-  await using reader = await tracked('BCAST', 'PREFIX', 'fact:');
+  await using reader = await tracked('BCAST', 'PREFIX', PREFIX);
   for (let i = 0; i < 50; i += 1) {
     const key = newKey();
     await reader.send('SET', key, '1', 'PX', '1000');

@@ -1,35 +1,9 @@
 // What redcache relies on from the server, one test a fact. When one fails, its reader is in the code.
-import { expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
-import { RawConnection } from '../../support/raw-connection.ts';
 import type { Frame } from '../../support/resp.ts';
-
-const shared = { port: Number(new URL(inject('redis').standalone).port) };
-
-/** Two connections to one server: one that tracks what it reads, one that is somebody else. */
-async function readerAndOther({ port = shared.port, tracking = [] as readonly string[] } = {}) {
-  const reader = await RawConnection.open({ port });
-  const other = await RawConnection.open({ port });
-  await reader.send('CLIENT', 'TRACKING', 'ON', ...tracking);
-  reader.takeArrived();
-  return {
-    reader,
-    other,
-    [Symbol.asyncDispose]: async () => {
-      reader.close();
-      other.close();
-    },
-  };
-}
-
-let keys = 0;
-/** A key nobody has used; it goes by itself. */
-const newKey = (): string => {
-  keys += 1;
-  return `fact:${process.pid}:${keys}`;
-};
-const PX = ['PX', '60000'] as const;
+import { newKey, PX, readerAndOther } from './reader-and-other.ts';
 
 /** Arrivals as short texts: `reply OK`, `push a b`, `push all`. */
 const told = (frames: readonly Frame[]): string[] =>

@@ -11,8 +11,11 @@ beforeAll(async () => {
 });
 afterAll(() => redis.stop());
 
-const KEYS = 100_000;
+const KEYS = 50_000;
 const READ_AT_ONCE = 1_000;
+const A_PUSH_MS = 0.03;
+/** 5 ms and a chunk of 64 KB, twice. libuv would read some 20 times as much in one turn. */
+const MOST_A_TURN = 4_000;
 const keyOf = (i: number): string => `storm:${i}`;
 
 const WRITE = `for i = 0, ARGV[1] - 1 do redis.call('SET', 'storm:' .. string.format('%d', i), i) end`;
@@ -29,6 +32,11 @@ async function socketsOf<T>(run: () => Promise<T>): Promise<[T, Socket[]]> {
   } finally {
     unsubscribe('net.client.socket', note);
   }
+}
+
+function busyFor(ms: number): void {
+  const untilMs = performance.now() + ms;
+  while (performance.now() < untilMs);
 }
 
 /** Counts by turns of the event loop until it is stopped. */
@@ -67,6 +75,8 @@ test('a storm of invalidations lets the event loop turn, loses nothing, and leav
     pauses += 1;
   };
   socket.on('pause', onPause);
+  // Whoever listens takes his time, so that the server is faster on every machine.
+  tracked.cache.on('invalidate', () => busyFor(A_PUSH_MS));
   const { reconnects, pushes } = engine.stats();
   const storm = byTurns(() => engine.stats().pushes);
   // Sent before the storm ends and answered behind it, in their order.
@@ -78,12 +88,11 @@ test('a storm of invalidations lets the event loop turn, loses nothing, and leav
   });
   await Promise.all([removed, ...replies]);
   await eventually(() => engine.stats().entries === 0);
-  const turns = storm.stop().filter((count) => count > 0);
+  const turns = storm.stop();
   socket.off('pause', onPause);
 
-  expect(pauses).toBeGreaterThan(2);
-  // Each pause lasts to the end of its turn.
-  expect(turns.length).toBeGreaterThanOrEqual(pauses);
+  expect(pauses).toBeGreaterThan(0);
+  expect(Math.max(...turns)).toBeLessThan(MOST_A_TURN);
   expect(answered).toEqual(Array.from({ length: 100 }, (__, i) => String(i)));
   const after = engine.stats();
   expect(after.pushes - pushes).toBe(KEYS);
@@ -96,7 +105,8 @@ test('a storm of invalidations lets the event loop turn, loses nothing, and leav
   expect(after.evictions.invalidation).toBe(KEYS);
 
   expect(sockets).toHaveLength(1);
-  expect([socket.readableFlowing, socket.destroyed]).toEqual([true, false]);
+  await eventually(() => socket.readableFlowing);
+  expect(socket.destroyed).toBe(false);
   expect(await client.get(keyOf(1))).toBe(null);
   expect(await tracked.isHit(keyOf(1))).toBe(true);
   await other.client.set(keyOf(1), 'again');

@@ -1,4 +1,5 @@
 import { Entry } from './entry.ts';
+import { KeyMap } from './key-map.ts';
 import type { EvictionPolicy } from './policy.ts';
 import type { Source } from './source.ts';
 
@@ -43,9 +44,9 @@ export class Store {
   readonly #bounds: StoreBounds;
   readonly #policy: EvictionPolicy<Entry>;
   readonly #onEvicted: (cause: EvictionCause, count: number) => void;
-  #slots = new Map<string, Slot>();
-  #replies = new Map<string, Entry>();
-  #dependents = new Map<string, Set<Entry>>();
+  #slots = new KeyMap<Slot>();
+  #replies = new KeyMap<Entry>();
+  #dependents = new KeyMap<Set<Entry>>();
   readonly #sources = new Set<Source>();
   #entries = 0;
   #bytes = 0;
@@ -133,9 +134,9 @@ export class Store {
    */
   clear(cause: EvictionCause): number {
     const dropped = this.entries;
-    this.#slots = new Map(); // guard: I1
-    this.#replies = new Map(); // guard: I1
-    this.#dependents = new Map(); // guard: I12
+    this.#slots = new KeyMap(); // guard: I1
+    this.#replies = new KeyMap(); // guard: I1
+    this.#dependents = new KeyMap(); // guard: I12
     this.#policy.clear(); // guard: I12
     for (const source of this.#sources) source.entries = 0;
     this.#sources.clear();

@@ -3,28 +3,34 @@ import type { Socket } from 'node:net';
 import { type Clock, systemClock } from '../../clock.ts';
 
 /** What pacing needs of a socket. */
-export interface PacedSocket extends Pick<Socket, 'bytesRead' | 'destroyed' | 'readableFlowing'> {
+export interface PacedSocket
+  extends Pick<Socket, 'bytesRead' | 'destroyed' | 'readableFlowing' | 'readableLength'> {
   pause(): unknown;
+  /** Hands out so many of the bytes that it keeps, as the event `'data'`. */
+  read(bytes: number): unknown;
   resume(): unknown;
 }
 
 /** For how long pushes may be handled before the event loop turns. */
-const LONGEST_MS = 10;
+const LONGEST_MS = 5;
 /** The clock is not asked at every push: so many take one or two milliseconds. */
 const PUSHES_A_LOOK = 256;
+/** What a paused socket hands out between two looks at the clock: some 200 pushes. */
+const SLICE_BYTES = 8_192;
 /** Sockets that are gone are forgotten when there are so many, and twice as many as were left. */
 const FEWEST_TO_SWEEP = 64;
 
 /**
  * Lets the event loop turn in a storm of invalidations. libuv reads up to 32 chunks of 64 KB from one
  * socket before anything else may run: some 35 000 pushes, a third of a second. So once pushes have
- * taken {@link LONGEST_MS} of one turn, the sockets that were read meanwhile are paused, and go on in
- * the next. Nothing is decoded later than it is read, and what waits, waits in the kernel: node's
- * stream keeps one chunk, at which it stops reading. The bound is as coarse as a chunk.
+ * taken {@link LONGEST_MS} of one turn, the sockets that were read meanwhile are paused. From the next
+ * turn on they hand out what they keep in slices, for as long again in each turn; one that has nothing
+ * to hand out though the loop has turned flows again. Nothing is decoded later than it is handed out,
+ * and what waits, waits in the kernel: node's stream keeps one chunk, at which it stops reading.
  *
  * A push does not say which socket it came by, and node-redis shows none of them. Any other busy
- * socket of the process may be paused as well if it was read in those very milliseconds: it waits for
- * no more than that turn. One that does not flow is left alone.
+ * socket of the process may be paused as well if it was read in those very milliseconds: it is served
+ * in its turn. One that does not flow is left alone.
  */
 export class ReadPacing {
   readonly #clock: Clock;
@@ -36,8 +42,7 @@ export class ReadPacing {
   #sinceMs = 0;
   /** What had been read by each at the first look of this turn. */
   #readBefore: Map<PacedSocket, number> | undefined;
-  /** They went on in this turn with a chunk that had been read before it. */
-  readonly #resumed = new Set<PacedSocket>();
+  /** Those that waited longest come first. */
   readonly #paused = new Set<PacedSocket>();
 
   constructor(clock: Clock = systemClock) {
@@ -65,34 +70,46 @@ export class ReadPacing {
 
   #beginTurn(): void {
     this.#isTurning = true;
+    this.#pushes = 0;
     this.#sinceMs = this.#clock.nowMs();
+    this.#readBefore = undefined;
     // Not unref'd: a paused socket does not keep the process alive, though it will go on.
     setImmediate(() => this.#endTurn());
   }
 
   #endTurn(): void {
     this.#isTurning = false;
-    this.#pushes = 0;
-    this.#readBefore = undefined;
-    this.#resumed.clear();
-    for (const socket of this.#paused) {
-      // Somebody else may have resumed it, or destroyed it.
-      if (socket.destroyed || socket.readableFlowing !== false) continue;
-      socket.resume();
-      this.#resumed.add(socket);
+    if (this.#paused.size === 0) return;
+    this.#beginTurn();
+    for (const socket of [...this.#paused]) {
+      if (this.#isOver) return;
+      this.#paused.delete(socket);
+      if (this.#serve(socket)) this.#paused.add(socket);
     }
-    this.#paused.clear();
-    // What they had read is handed out before the loop turns, and counts.
-    if (this.#resumed.size > 0) this.#beginTurn();
+  }
+
+  /** Whether it is to be served again. */
+  #serve(socket: PacedSocket): boolean {
+    if (!isHeld(socket)) return false;
+    if (socket.readableLength === 0) {
+      socket.resume();
+      return false;
+    }
+    do socket.read(Math.min(SLICE_BYTES, socket.readableLength));
+    while (!this.#isOver && isHeld(socket) && socket.readableLength > 0);
+    return true;
+  }
+
+  get #isOver(): boolean {
+    return this.#clock.nowMs() - this.#sinceMs >= LONGEST_MS;
   }
 
   #look(): void {
     this.#readBefore ??= new Map([...this.#alive()].map((socket) => [socket, socket.bytesRead]));
-    if (this.#clock.nowMs() - this.#sinceMs < LONGEST_MS) return;
+    if (!this.#isOver) return;
     for (const socket of this.#alive()) {
       if (socket.readableFlowing !== true) continue;
-      const wasRead = socket.bytesRead > (this.#readBefore.get(socket) ?? 0);
-      if (!wasRead && !this.#resumed.has(socket)) continue;
+      if (socket.bytesRead <= (this.#readBefore.get(socket) ?? 0)) continue;
       socket.pause();
       this.#paused.add(socket);
     }
@@ -106,6 +123,10 @@ export class ReadPacing {
     }
   }
 }
+
+/** Somebody else may have resumed it, or destroyed it. */
+const isHeld = (socket: PacedSocket): boolean =>
+  !socket.destroyed && socket.readableFlowing === false;
 
 let pacing: ReadPacing | undefined;
 

@@ -8,7 +8,17 @@ class FakeSocket extends EventEmitter implements PacedSocket {
   bytesRead = 0;
   destroyed = false;
   readableFlowing: boolean | null = true;
+  /** What it keeps while it is paused. */
+  readableLength = 0;
   readonly done: string[] = [];
+  /** What it is to hand out takes so long, and more. */
+  onRead: () => void = () => undefined;
+
+  read(bytes: number): void {
+    this.readableLength -= bytes;
+    this.done.push(`read ${bytes}`);
+    this.onRead();
+  }
 
   pause(): this {
     this.readableFlowing = false;
@@ -48,11 +58,11 @@ function setting(sockets = 1) {
 /** Resolves when what was to run at the end of this turn has run. */
 const turned = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('a socket whose pushes take more than 10 ms of a turn', () => {
+describe('a socket whose pushes take 5 ms of a turn', () => {
   test('is paused, and goes on in the next turn', async () => {
     const { socket, chunk } = setting();
     chunk(socket);
-    chunk(socket, { takesMs: 10 });
+    chunk(socket, { takesMs: 5 });
     expect(socket.done).toEqual(['pause']);
     await turned();
     expect(socket.done).toEqual(['pause', 'resume']);
@@ -63,23 +73,73 @@ describe('a socket whose pushes take more than 10 ms of a turn', () => {
   test('is paused once, however many pushes the rest of the chunk has', async () => {
     const { socket, chunk } = setting();
     chunk(socket);
-    chunk(socket, { takesMs: 10, pushes: 20 * A_LOOK });
+    chunk(socket, { takesMs: 5, pushes: 20 * A_LOOK });
     expect(socket.done).toEqual(['pause']);
     await turned();
     expect(socket.done).toEqual(['pause', 'resume']);
   });
 
-  test('is paused again as soon as what it had read before takes as long', async () => {
+  test('hands out what it keeps in slices, for as long again in each turn, and then flows', async () => {
     const { clock, pacing, socket, chunk } = setting();
     chunk(socket);
-    chunk(socket, { takesMs: 10 });
+    chunk(socket, { takesMs: 5 });
+    socket.readableLength = 30_000;
+    socket.onRead = () => {
+      clock.advance(3);
+      for (let i = 0; i < A_LOOK; i += 1) pacing.pushed();
+    };
     await turned();
-    // Handed out from its buffer: nothing is read meanwhile.
-    clock.advance(10);
-    for (let i = 0; i < A_LOOK; i += 1) pacing.pushed();
-    expect(socket.done).toEqual(['pause', 'resume', 'pause']);
+    expect(socket.done).toEqual(['pause', 'read 8192', 'read 8192']);
     await turned();
-    expect(socket.done).toEqual(['pause', 'resume', 'pause', 'resume']);
+    expect(socket.done.slice(3)).toEqual(['read 8192', 'read 5424']);
+    await turned();
+    expect(socket.done.slice(5)).toEqual(['resume']);
+    await turned();
+    expect(socket.done).toHaveLength(6);
+  });
+
+  test('stays paused as long as more comes in each turn', async () => {
+    const { socket, chunk } = setting();
+    chunk(socket);
+    chunk(socket, { takesMs: 5 });
+    for (let turn = 0; turn < 3; turn += 1) {
+      socket.readableLength = 100;
+      await turned();
+    }
+    expect(socket.done).toEqual(['pause', 'read 100', 'read 100', 'read 100']);
+    await turned();
+    expect(socket.done.slice(4)).toEqual(['resume']);
+  });
+
+  test('shares the turns with others that are paused: who waited longest comes first', async () => {
+    const { clock, all, chunk } = setting(3);
+    chunk(all[0] as FakeSocket);
+    for (const socket of all) chunk(socket, { takesMs: 2 });
+    const served: number[] = [];
+    for (const [i, socket] of all.entries()) {
+      socket.readableLength = 20_000;
+      socket.onRead = () => {
+        served.push(i);
+        clock.advance(5);
+      };
+    }
+    expect(all.map(({ done }) => done)).toEqual([['pause'], ['pause'], ['pause']]);
+    for (let turn = 0; turn < 6; turn += 1) await turned();
+    expect(served).toEqual([0, 1, 2, 0, 1, 2]);
+  });
+
+  test.for(['resumes', 'destroys'])('is left alone when what it hands out %s it', async (how) => {
+    const { socket, chunk } = setting();
+    chunk(socket);
+    chunk(socket, { takesMs: 5 });
+    socket.readableLength = 20_000;
+    socket.onRead = () => {
+      if (how === 'resumes') socket.readableFlowing = true;
+      else socket.destroyed = true;
+    };
+    await turned();
+    await turned();
+    expect(socket.done).toEqual(['pause', 'read 8192']);
   });
 
   test('that was connected in this very turn is paused as well', () => {
@@ -87,7 +147,7 @@ describe('a socket whose pushes take more than 10 ms of a turn', () => {
     chunk(socket);
     const late = new FakeSocket();
     pacing.add(late);
-    chunk(late, { takesMs: 10 });
+    chunk(late, { takesMs: 5 });
     expect(late.done).toEqual(['pause']);
   });
 
@@ -96,7 +156,7 @@ describe('a socket whose pushes take more than 10 ms of a turn', () => {
     const [resumed, destroyed] = all as [FakeSocket, FakeSocket];
     chunk(resumed);
     resumed.bytesRead += 1;
-    chunk(destroyed, { takesMs: 10 });
+    chunk(destroyed, { takesMs: 5 });
     expect(all.map(({ done }) => done)).toEqual([['pause'], ['pause']]);
     resumed.resume();
     destroyed.destroyed = true;
@@ -110,12 +170,12 @@ describe('a socket is left alone', () => {
     const { all, chunk } = setting(2);
     const [mine, other] = all as [FakeSocket, FakeSocket];
     chunk(mine);
-    chunk(mine, { takesMs: 10 });
+    chunk(mine, { takesMs: 5 });
     await turned();
     await turned();
     mine.pause();
     chunk(other);
-    chunk(other, { takesMs: 10 });
+    chunk(other, { takesMs: 5 });
     await turned();
     expect(mine.done).toEqual(['pause', 'resume', 'pause']);
   });
@@ -123,7 +183,7 @@ describe('a socket is left alone', () => {
   test('when its pushes take less', () => {
     const { socket, chunk } = setting();
     chunk(socket);
-    chunk(socket, { takesMs: 9 });
+    chunk(socket, { takesMs: 4 });
     expect(socket.done).toEqual([]);
   });
 
@@ -131,7 +191,7 @@ describe('a socket is left alone', () => {
     const { socket, chunk } = setting();
     for (let turn = 0; turn < 5; turn += 1) {
       chunk(socket);
-      chunk(socket, { takesMs: 9 });
+      chunk(socket, { takesMs: 4 });
       await turned();
     }
     expect(socket.done).toEqual([]);
@@ -159,7 +219,7 @@ describe('a socket is left alone', () => {
     const [busy, idle] = all as [FakeSocket, FakeSocket];
     idle.bytesRead = 1_000_000;
     chunk(busy);
-    chunk(busy, { takesMs: 10 });
+    chunk(busy, { takesMs: 5 });
     await turned();
     await turned();
     expect([busy.done, idle.done]).toEqual([['pause', 'resume'], []]);
@@ -169,7 +229,7 @@ describe('a socket is left alone', () => {
     const { socket, chunk } = setting();
     socket.readableFlowing = readableFlowing;
     chunk(socket);
-    chunk(socket, { takesMs: 10 });
+    chunk(socket, { takesMs: 5 });
     await turned();
     expect(socket.done).toEqual([]);
   });
@@ -178,11 +238,11 @@ describe('a socket is left alone', () => {
     const { all, chunk } = setting(2);
     const [first, second] = all as [FakeSocket, FakeSocket];
     chunk(first);
-    chunk(first, { takesMs: 10 });
+    chunk(first, { takesMs: 5 });
     await turned();
     await turned();
     chunk(second);
-    chunk(second, { takesMs: 10 });
+    chunk(second, { takesMs: 5 });
     expect([first.done, second.done]).toEqual([['pause', 'resume'], ['pause']]);
   });
 });

@@ -12,6 +12,8 @@ export {
   RedcacheError,
   UnavailableError,
 } from './errors.ts';
+export type { Fetched, Filling, Remaining } from './flight/fetched.ts';
+export type { Leading } from './flight/load.ts';
 export type { CommandPort, Connection, TrackingPort } from './ports.ts';
 export type { CacheStats } from './stats.ts';
 export type { Entry } from './store/entry.ts';
@@ -27,10 +29,7 @@ export type { TrackingEvent, TrackingState } from './tracking/state.ts';
 export {
   createTrackingCache,
   type Fence,
-  type Fetched,
-  type Filling,
   type ReadOptions,
-  type Remaining,
   TrackingCache,
 } from './tracking-cache.ts';
 export type { PolicyChoice, TrackingCacheOptions } from './tracking-cache-options.ts';

@@ -1,10 +1,12 @@
 import { callSafely, publish } from './channels.ts';
 import type { Clock } from './clock.ts';
-import { Flight, SingleFlight } from './flight/single-flight.ts';
+import type { Fetched, Filling } from './flight/fetched.ts';
+import { type Leading, Load, type LoadEnd, type Place } from './flight/load.ts';
+import { SingleFlight } from './flight/single-flight.ts';
 import { isWellFormed } from './options.ts';
 import { type CacheStats, Counters } from './stats.ts';
 import { Entry } from './store/entry.ts';
-import { Guard, Guards, type OnBroken } from './store/guard.ts';
+import { type BreakListener, Guard, Guards, type OnBroken } from './store/guard.ts';
 import { policyOf } from './store/policies/policy-of.ts';
 import { overheadBytes, Store } from './store/store.ts';
 import { Hub, type InvalidationListener } from './tracking/hub.ts';
@@ -13,27 +15,6 @@ import { DEFAULT_RULES, type TrackingRules } from './tracking/options.ts';
 import { TrackingSession } from './tracking/session.ts';
 import type { TrackingState } from './tracking/state.ts';
 import { readCacheOptions, type TrackingCacheOptions } from './tracking-cache-options.ts';
-
-/** Time a key has left on the server, in milliseconds; `'none'`: it never expires. */
-export type Remaining = number | 'none';
-
-export interface Filling {
-  readonly kind: Entry['kind'];
-  readonly remaining: Remaining;
-  /** The encoded value alone. */
-  readonly valueBytes: number;
-  /**
-   * `'read'` (default): stored only if the guard saw nothing. `'own-write'`: the command was a
-   * script that read, wrote and read the key, so exactly one push is our own echo; it is stored
-   * with none or one push seen.
-   */
-  readonly by?: 'read' | 'own-write';
-}
-
-/** What a read brought back. `uncacheable`: hand it out, but keep nothing. */
-export type Fetched<V> =
-  | { readonly value: V; readonly cache: Omit<Filling, 'by'> }
-  | { readonly value: V; readonly cache: 'uncacheable' };
 
 /** How a reply is read and where it is filed; see {@link TrackingCache.read}. */
 export interface ReadOptions {
@@ -72,7 +53,7 @@ export class TrackingCache {
   readonly #ttlJitter: number;
   readonly #store: Store;
   readonly #guards = new Guards();
-  readonly #flights = new SingleFlight((detach) => new Flight<unknown>(detach));
+  readonly #flights = new SingleFlight<Load>();
   readonly #hub: Hub;
   readonly #counters = new Counters();
   readonly #sessions = new Set<TrackingSession>();
@@ -224,108 +205,118 @@ export class TrackingCache {
     fetch: () => Promise<Fetched<V>>,
     options: ReadOptions = {},
   ): Promise<V> {
-    const { rest } = options;
+    const { session, rest } = options;
     const entry =
       rest === undefined ? this.lookupReply(signature) : this.lookup(keys[0] as string, rest);
     if (entry !== undefined) return Promise.resolve(entry.value as V);
-    return this.load(keys, signature, (land, fail) => fetch().then(land, fail), options);
+    const joined = this.join<V>(signature);
+    if (joined !== undefined) return joined;
+    const leading = this.lead<V>(keys, signature, session, rest);
+    try {
+      fetch().then(
+        (fetched) => leading.arrived(fetched),
+        (error) => leading.failed(error),
+      );
+    } catch (error) {
+      leading.failed(error);
+    }
+    return leading.promise;
+  }
+
+  /** The fetch of this very command that is under way, if there is one that may be joined (I1). */
+  join<V>(signature: string): Promise<V> | undefined {
+    const load = this.#flights.joinable(signature);
+    if (load === undefined) return undefined;
+    this.#counters.coalesced += 1;
+    return load.join() as Promise<V>;
   }
 
   /**
-   * As {@link read} for whoever has looked already: joins a fetch that is under way, or begins one.
-   * `fetch` is called as the executor of a promise is: a miss is as dear as the promises it makes.
+   * As {@link read} for whoever has looked already and found nothing to {@link join}: send the command
+   * now, and say what came of it. `rest` and `session`: see {@link ReadOptions}.
    */
-  load<V>(
+  lead<V>(
     keys: readonly string[],
     signature: string,
-    fetch: (land: (fetched: Fetched<V>) => void, fail: (error: unknown) => void) => void,
-    { session = this.session, rest }: ReadOptions = {},
-  ): Promise<V> {
-    const joined = this.#flights.joinable(signature);
-    if (joined !== undefined) {
-      this.#counters.coalesced += 1;
-      return joined.promise as Promise<V>;
-    }
-    const flight = this.#flights.lead(signature);
-    this.#fetchInto(flight, { keys, signature, rest }, session, fetch as Fetch);
-    return flight.promise as Promise<V>;
+    session: TrackingSession = this.session,
+    rest?: string,
+  ): Leading<V> {
+    this.#counters.loads += 1;
+    return this.#begin({ keys, signature, rest }, session) as Leading<unknown> as Leading<V>;
+  }
+
+  #begin(place: Place, session: TrackingSession): Load {
+    const load = this.#flights.begin(new Load(this.#flights, place, this.#ends));
+    return load.guardedBy(this.guard(place.keys, load, session));
+  }
+
+  readonly #ends: LoadEnd = {
+    arrived: (load, fetched) => {
+      const nowMs = this.clock.nowMs();
+      this.#counters.loadMs += nowMs - load.guard.openedAtMs;
+      try {
+        this.#land(load, fetched, nowMs);
+      } catch (error) {
+        this.#ends.failed(load, error);
+      }
+    },
+    failed: (load, error) => {
+      this.#counters.failedLoads += 1;
+      this.#fail(load, error);
+    },
+  };
+
+  #land(load: Load, fetched: Fetched<unknown>, nowMs: number): void {
+    const { value, cache } = fetched;
+    if (cache === 'uncacheable') this.release(load.guard);
+    else this.#fill(load.guard, load, value, cache, nowMs);
+    load.landWith(fetched);
+  }
+
+  #fail(load: Load, error: unknown): void {
+    this.release(load.guard); // guard: I12
+    load.fail(error);
   }
 
   /**
-   * As {@link load} for several keys at once, each a read by itself: one that is being fetched is
-   * joined, the others are fetched together. `fetch` is given the positions of those and answers for
-   * each of them, in that order. Answers a promise for each key.
+   * As {@link read} for several keys at once, each by itself, and looked for already: one that is being
+   * fetched is joined, the others are fetched together. `fetch` is given the positions of those and
+   * answers for each of them, in that order. Answers a promise for each key.
    */
   loadMany<V>(
     wanted: readonly { readonly key: string; readonly signature: string; readonly rest: string }[],
     fetch: (positions: readonly number[]) => Promise<readonly Fetched<V>[]>,
     session: TrackingSession = this.session,
   ): Promise<V>[] {
-    const led: Led[] = [];
+    const led: Load[] = [];
+    const positions: number[] = [];
     const promises = wanted.map(({ key, signature, rest }, position) => {
-      const joined = this.#flights.joinable(signature);
-      if (joined !== undefined) {
-        this.#counters.coalesced += 1;
-        return joined.promise as Promise<V>;
-      }
-      const flight = this.#flights.lead(signature);
-      const guard = this.guard([key], () => flight.detach(), session);
-      if (guard.severed) flight.detach(); // guard: I1
-      led.push({ flight, guard, place: { keys: [key], signature, rest }, position });
-      return flight.promise as Promise<V>;
+      const joined = this.join<V>(signature);
+      if (joined !== undefined) return joined;
+      const load = this.#begin({ keys: [key], signature, rest }, session);
+      led.push(load);
+      positions.push(position);
+      return load.promise as Promise<V>;
     });
-    if (led.length > 0) void this.#fetchAll(led, fetch);
+    if (led.length > 0) void this.#fetchAll(led, () => fetch(positions));
     return promises;
   }
 
   async #fetchAll(
-    led: readonly Led[],
-    fetch: (positions: readonly number[]) => Promise<readonly Fetched<unknown>[]>,
+    led: readonly Load[],
+    fetch: () => Promise<readonly Fetched<unknown>[]>,
   ): Promise<void> {
     const startMs = this.clock.nowMs();
     this.#counters.loads += 1;
     try {
-      const fetched = await fetch(led.map(({ position }) => position));
-      this.#counters.loadMs += this.clock.nowMs() - startMs;
-      for (const [i, { flight, guard, place }] of led.entries()) {
-        const { value, cache } = fetched[i] as Fetched<unknown>;
-        if (cache === 'uncacheable') this.release(guard);
-        else this.#fill(guard, place, value, cache);
-        flight.land(value);
-      }
+      const fetched = await fetch();
+      const nowMs = this.clock.nowMs();
+      this.#counters.loadMs += nowMs - startMs;
+      for (const [i, load] of led.entries())
+        this.#land(load, fetched[i] as Fetched<unknown>, nowMs);
     } catch (error) {
       this.#counters.failedLoads += 1;
-      for (const { flight, guard } of led) {
-        this.release(guard); // guard: I12
-        flight.fail(error);
-      }
-    }
-  }
-
-  #fetchInto(flight: Flight<unknown>, place: Place, session: TrackingSession, fetch: Fetch): void {
-    const guard = this.guard(place.keys, () => flight.detach(), session);
-    // Nobody would tell us that the reply is outdated, so nobody may join later.
-    if (guard.severed) flight.detach(); // guard: I1
-    this.#counters.loads += 1;
-    const fail = (error: unknown): void => {
-      this.#counters.failedLoads += 1;
-      this.release(guard); // guard: I12
-      flight.fail(error);
-    };
-    const land = ({ value, cache }: Fetched<unknown>): void => {
-      this.#counters.loadMs += this.clock.nowMs() - guard.openedAtMs;
-      try {
-        if (cache === 'uncacheable') this.release(guard);
-        else this.#fill(guard, place, value, cache);
-        flight.land(value);
-      } catch (error) {
-        fail(error);
-      }
-    };
-    try {
-      fetch(land, fail);
-    } catch (error) {
-      fail(error);
+      for (const load of led) this.#fail(load, error);
     }
   }
 
@@ -340,7 +331,7 @@ export class TrackingCache {
    */
   guard(
     keys: readonly string[],
-    onBroken?: OnBroken,
+    onBroken?: OnBroken | BreakListener,
     session: TrackingSession = this.session,
   ): Guard {
     const { source } = session;
@@ -355,7 +346,7 @@ export class TrackingCache {
       openedAtMs: this.clock.nowMs(),
       line: session,
       severed,
-      onBroken,
+      listener: typeof onBroken === 'function' ? { broken: onBroken } : onBroken,
     });
     this.#guards.open(guard); // guard: I2
     this.#watch();
@@ -379,11 +370,14 @@ export class TrackingCache {
    * if no time is left. `rest`: what of the key it is, see {@link lookup}.
    */
   fill(guard: Guard, key: string, value: unknown, filling: Filling, rest = ''): boolean {
-    return this.#fill(guard, { keys: [key], signature: '', rest }, value, filling);
+    const place = { keys: [key], signature: '', rest };
+    return this.#fill(guard, place, value, filling, this.clock.nowMs());
   }
 
-  #fill(guard: Guard, place: Place, value: unknown, filling: Filling): boolean {
-    const entry = this.#guards.close(guard) ? this.#entry(guard, place, value, filling) : undefined;
+  #fill(guard: Guard, place: Place, value: unknown, filling: Filling, nowMs: number): boolean {
+    const entry = this.#guards.close(guard)
+      ? this.#entry(guard, place, value, filling, nowMs)
+      : undefined;
     const stored = entry !== undefined && this.#store.add(entry);
     if (stored) this.#counters.fills += 1;
     else this.#counters.refusedFills += 1;
@@ -396,6 +390,7 @@ export class TrackingCache {
     { keys, signature, rest }: Place,
     value: unknown,
     filling: Filling,
+    nowMs: number,
   ): Entry | undefined {
     const { line, source } = guard;
     // It was answered on the connection it was sent on, and that one is tracked.
@@ -404,7 +399,7 @@ export class TrackingCache {
     const countsEchoes = filling.by === 'own-write' && line.echoesWrites;
     if (countsEchoes ? !guard.intactButForEcho : !guard.intact) return undefined; // guard: I2
     const deadlineAtMs = guard.openedAtMs + Math.min(this.#timeLeftMs(filling), source.maxAgeMs);
-    if (!(deadlineAtMs > this.clock.nowMs())) return undefined; // guard: I3
+    if (!(deadlineAtMs > nowMs)) return undefined; // guard: I3
     const key = rest === undefined ? signature : (keys[0] as string);
     return new Entry({
       kind: filling.kind,
@@ -535,24 +530,7 @@ interface Internals {
   readonly store: Store;
   readonly guards: Guards;
   readonly hub: Hub;
-  readonly flights: SingleFlight<Flight<unknown>>;
-}
-
-type Fetch = (land: (fetched: Fetched<unknown>) => void, fail: (error: unknown) => void) => void;
-
-/** Where a reply is filed: under its key if there is a `rest`, else by its signature. */
-interface Place {
-  readonly keys: readonly string[];
-  readonly signature: string;
-  readonly rest: string | undefined;
-}
-
-/** One of several reads that are fetched together. */
-interface Led {
-  readonly flight: Flight<unknown>;
-  readonly guard: Guard;
-  readonly place: Place;
-  readonly position: number;
+  readonly flights: SingleFlight<Load>;
 }
 
 /** A write of ours that is under way. */

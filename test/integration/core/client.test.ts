@@ -377,6 +377,23 @@ describe('a tracked connection of our own, beside a client that has none', () =>
     expect([own.engine.state, never.engine.state]).toEqual(['closed', 'closed']);
   });
 
+  test.for(['the client', 'a view of it'])(
+    "a port's replies are text and numbers, whatever type mapping %s has",
+    async (whose) => {
+      const typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.NUMBER]: String };
+      const isOwn = whose === 'the client';
+      await using other = await otherClient(
+        redis.url,
+        isOwn ? { commandOptions: { typeMapping } } : {},
+      );
+      const client = isOwn ? other.client : other.client.withTypeMapping(typeMapping);
+      await other.client.set('mapped too', 'text');
+      const port = portOf(client as never);
+      expect(await port.send(['GET', 'mapped too'])).toBe('text');
+      expect(await port.send(['STRLEN', 'mapped too'])).toBe(4);
+    },
+  );
+
   test('a port says how the connection is, now and at each change', async () => {
     await using server = await FakeRedis.start();
     const client = createClient({ url: server.url, socket: { reconnectStrategy: () => 5 } });

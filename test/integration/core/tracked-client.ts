@@ -71,8 +71,8 @@ export async function tracking(engine: TrackingCache): Promise<void> {
 }
 
 /** A connected client without cache, for whoever else there is. */
-export async function otherClient(url: string) {
-  const client = createClient({ url });
+export async function otherClient(url: string, options: ClientOptions = {}) {
+  const client = createClient({ url, ...options });
   client.on('error', () => {});
   await client.connect();
   return { client, [Symbol.asyncDispose]: async () => client.destroy() };

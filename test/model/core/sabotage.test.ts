@@ -71,9 +71,9 @@ const SABOTAGES: Record<string, readonly [found: RegExp, sabotage: Sabotage]> = 
   'a load that was overtaken can be joined': [
     /I1/,
     ({ internals: { flights } }) => {
-      const lead = flights.lead;
-      flights.lead = (id) => {
-        const flight = lead.call(flights, id);
+      const { begin } = flights;
+      flights.begin = (started) => {
+        const flight = begin.call(flights, started);
         const { detach } = flight;
         flight.detach = () => {
           if (flight.landed) detach.call(flight);

@@ -83,7 +83,7 @@ export class Loading {
    * own; without one none is.
    */
   #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
-    this.#flights.reattach(key, shared);
+    this.#flights.reattach(shared);
     const onBroken = (by: 'push' | 'severed'): void => {
       if (by === 'severed' || lease === undefined) shared.detach();
     };

@@ -51,8 +51,8 @@ export class Reader {
   readonly #counters: Counters;
   readonly #clock: Clock;
   readonly #hardMs: number;
-  readonly #loads = new SingleFlight((detach) => new SharedRead(detach));
-  readonly #looks = new SingleFlight((detach) => new SharedRead(detach));
+  readonly #loads = new SingleFlight<SharedRead>();
+  readonly #looks = new SingleFlight<SharedRead>();
   readonly #active = new Set<SharedRead>();
   readonly #background = new Background();
   readonly #loading: Loading;
@@ -99,7 +99,7 @@ export class Reader {
     const answers = wanted.map(({ name, key }) => {
       const joined = flights.joinable(key);
       if (joined !== undefined) this.#counters.coalesced += 1;
-      const shared = joined ?? flights.lead(key);
+      const shared = joined ?? flights.begin(new SharedRead(flights, key));
       if (joined === undefined) led.push({ name, key, shared, load, policy, giveUpAtMs });
       return shared.join(leave?.signal ?? signal);
     });
@@ -191,7 +191,7 @@ export class Reader {
 
   /** From now on the story is a new one: callers may join, until something happens to the key. */
   #watch({ key, shared, load }: Reading): Guard {
-    (load === undefined ? this.#looks : this.#loads).reattach(key, shared);
+    (load === undefined ? this.#looks : this.#loads).reattach(shared);
     return this.#engine.guard([key], () => shared.detach(), this.#session);
   }
 
@@ -231,7 +231,7 @@ export class Reader {
       wake.disarm();
       return shared.land(undefined);
     }
-    this.#loads.reattach(key, shared);
+    this.#loads.reattach(shared);
     this.#counters.waits += 1;
     const patienceMs = giveUpAtMs - this.#clock.nowMs();
     const cause = await wake.wait(this.#clock, Math.min(leftMs, patienceMs), shared.signal);

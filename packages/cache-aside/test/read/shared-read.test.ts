@@ -12,9 +12,10 @@ afterEach(async () => {
 
 function shared() {
   let detached = 0;
-  const read = new SharedRead(() => {
+  const detach = (): void => {
     detached += 1;
-  });
+  };
+  const read = new SharedRead({ detach }, 'key');
   return { read, detached: () => detached };
 }
 

@@ -7,13 +7,7 @@ import { ShortLivedMap } from './short-lived-map.ts';
  * (I1): what it will answer may already be outdated.
  */
 export class SingleFlight<F extends Flight<unknown>> {
-  readonly #make: (detach: (flight: Flight<unknown>) => void) => F;
   readonly #flights = new ShortLivedMap<string, F>();
-
-  /** `make`: a new flight, which calls `detach` with itself. */
-  constructor(make: (detach: (flight: Flight<unknown>) => void) => F) {
-    this.#make = make;
-  }
 
   get size(): number {
     return this.#flights.size;
@@ -23,35 +17,44 @@ export class SingleFlight<F extends Flight<unknown>> {
     return this.#flights.get(id);
   }
 
-  /** Starts a flight that others may join until it lands or is detached. */
-  lead(id: string): F {
-    const flight = this.#make((it) => {
-      if (this.#flights.get(id) === it) this.#flights.delete(id); // guard: I1
-    });
-    this.#flights.set(id, flight);
+  /** Starts a flight that others may join until it lands or is detached. Answers it. */
+  begin(flight: F): F {
+    this.#flights.set(flight.id, flight);
     return flight;
   }
 
-  /** Lets callers join again, unless another flight has begun since. */
-  reattach(id: string, flight: F): void {
-    if (!flight.landed && !this.#flights.has(id)) this.#flights.set(id, flight);
+  /** The next caller starts anew. */
+  detach(flight: Flight<unknown>): void {
+    if (this.#flights.get(flight.id) === flight) this.#flights.delete(flight.id); // guard: I1
   }
+
+  /** Lets callers join again, unless another flight has begun since. */
+  reattach(flight: F): void {
+    if (!flight.landed && !this.#flights.has(flight.id)) this.#flights.set(flight.id, flight);
+  }
+}
+
+/** Where a flight may be joined. */
+interface Home {
+  detach(flight: Flight<unknown>): void;
 }
 
 /** One run that several callers wait for. Nobody waiting is not an unhandled rejection. */
 export class Flight<T> {
+  readonly id: string;
   readonly promise: Promise<T>;
-  readonly #detach: (flight: Flight<unknown>) => void;
-  #resolve!: (value: T) => void;
-  #reject!: (error: unknown) => void;
+  readonly #home: Home;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
   #landed = false;
 
-  constructor(detach: (flight: Flight<unknown>) => void) {
-    this.#detach = detach;
-    this.promise = new Promise<T>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+  constructor(home: Home, id: string) {
+    this.id = id;
+    this.#home = home;
+    // There is one for every miss: a function for each of them would be one more to collect.
+    this.promise = new Promise<T>(take);
+    this.#resolve = taken.resolve as (value: T) => void;
+    this.#reject = taken.reject;
   }
 
   get landed(): boolean {
@@ -59,7 +62,7 @@ export class Flight<T> {
   }
 
   detach(): void {
-    this.#detach(this as Flight<unknown>);
+    this.#home.detach(this as Flight<unknown>);
   }
 
   land(value: T): void {
@@ -74,4 +77,15 @@ export class Flight<T> {
     this.promise.catch(() => {});
     this.#reject(error);
   }
+}
+
+/** What settles the promise that was made last. */
+const taken: { resolve: (value: never) => void; reject: (error: unknown) => void } = {
+  resolve: () => {},
+  reject: () => {},
+};
+
+function take(resolve: (value: never) => void, reject: (error: unknown) => void): void {
+  taken.resolve = resolve;
+  taken.reject = reject;
 }

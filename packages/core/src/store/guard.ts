@@ -15,6 +15,10 @@ export interface Line {
 /** Told at the first push of a key, and at the first thing that no reply can survive. */
 export type OnBroken = (by: 'push' | 'severed') => void;
 
+export interface BreakListener {
+  readonly broken: OnBroken;
+}
+
 /**
  * Watches keys from before a command is sent until its reply has been dealt with, so that a reply
  * is stored only if nothing made it outdated meanwhile (I2).
@@ -32,7 +36,7 @@ export class Guard {
   readonly source: Source | undefined;
   /** Whether it is among the {@link Guards}, which alone write it. */
   isOpen = false;
-  readonly #onBroken: OnBroken | undefined;
+  readonly #listener: BreakListener | undefined;
   #pushes = 0;
   #overheard = false;
   #severed: boolean;
@@ -42,16 +46,16 @@ export class Guard {
     readonly keys: readonly string[];
     readonly openedAtMs: number;
     readonly line: Line;
-    /** Nothing may be stored from the start; `onBroken` is still told of what happens later. */
+    /** Nothing may be stored from the start; the listener is still told of what happens later. */
     readonly severed: boolean;
-    readonly onBroken: OnBroken | undefined;
+    readonly listener: BreakListener | undefined;
   }) {
     this.keys = opening.keys;
     this.openedAtMs = opening.openedAtMs;
     this.line = opening.line;
     this.source = opening.line.source;
     this.#severed = opening.severed;
-    this.#onBroken = opening.onBroken;
+    this.#listener = opening.listener;
   }
 
   /** Nothing happened to the keys since the guard was opened. */
@@ -104,8 +108,8 @@ export class Guard {
 
   /** One that throws must not keep the guards after it from breaking. */
   #tell(by: 'push' | 'severed'): void {
-    const onBroken = this.#onBroken;
-    if (onBroken !== undefined) callSafely('onBroken', () => onBroken(by));
+    const listener = this.#listener;
+    if (listener !== undefined) callSafely('onBroken', () => listener.broken(by));
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Fetched } from '../../src/flight/fetched.ts';
 import { settled } from '../../src/testing/index.ts';
-import type { Fetched } from '../../src/tracking-cache.ts';
 import { negative, present, setting } from './setting.ts';
 
 /** An engine whose fetches of several keys wait for the test to answer them. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { attach } from '../../src/attach.ts';
+import type { Fetched } from '../../src/flight/fetched.ts';
 import {
   assertIdle,
   assertStoreValid,
@@ -9,7 +10,7 @@ import {
 } from '../../src/testing/index.ts';
 import type { TrackingOptions } from '../../src/tracking/options.ts';
 import type { TrackingSession } from '../../src/tracking/session.ts';
-import { createTrackingCache, type Fetched } from '../../src/tracking-cache.ts';
+import { createTrackingCache } from '../../src/tracking-cache.ts';
 import { present } from './setting.ts';
 
 /** An engine with two connections, a and b, both tracked. */

@@ -1,4 +1,5 @@
 import { attach } from '../../src/attach.ts';
+import type { Fetched, Filling } from '../../src/flight/fetched.ts';
 import {
   assertIdle,
   assertStoreValid,
@@ -7,7 +8,7 @@ import {
   settled,
 } from '../../src/testing/index.ts';
 import type { TrackingOptions } from '../../src/tracking/options.ts';
-import { createTrackingCache, type Fetched, type Filling } from '../../src/tracking-cache.ts';
+import { createTrackingCache } from '../../src/tracking-cache.ts';
 import type { TrackingCacheOptions } from '../../src/tracking-cache-options.ts';
 
 /**

@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest';
 import { Flight, SingleFlight } from '../../src/flight/single-flight.ts';
 
-const numberFlights = (): SingleFlight<Flight<number>> =>
-  new SingleFlight((detach) => new Flight<number>(detach));
+class NumberFlights extends SingleFlight<Flight<number>> {
+  lead(id: string): Flight<number> {
+    return this.begin(new Flight<number>(this, id));
+  }
+}
 
 test('whoever asks meanwhile joins; after landing nobody does', async () => {
-  const flights = numberFlights();
+  const flights = new NumberFlights();
   const flight = flights.lead('id');
   expect(flights.joinable('id')).toBe(flight);
   expect(flights.joinable('other')).toBeUndefined();
@@ -16,7 +19,7 @@ test('whoever asks meanwhile joins; after landing nobody does', async () => {
 });
 
 test('a failed flight fails for all who are in it and is over', async () => {
-  const flights = numberFlights();
+  const flights = new NumberFlights();
   const flight = flights.lead('id');
   const error = new Error('no');
   const joined = flights.joinable('id')?.promise;
@@ -29,14 +32,14 @@ test('a flight that fails with nobody in it is no unhandled rejection', async ()
   const unhandled: unknown[] = [];
   const note = (reason: unknown): void => void unhandled.push(reason);
   process.on('unhandledRejection', note);
-  numberFlights().lead('id').fail(new Error('nobody waits'));
+  new NumberFlights().lead('id').fail(new Error('nobody waits'));
   await new Promise((resolve) => setImmediate(resolve));
   process.off('unhandledRejection', note);
   expect(unhandled).toEqual([]);
 });
 
 test('a detached flight goes on for those in it, and ends without touching the next one', async () => {
-  const flights = numberFlights();
+  const flights = new NumberFlights();
   const first = flights.lead('id');
   first.detach();
   expect(flights.joinable('id')).toBeUndefined();
@@ -48,17 +51,17 @@ test('a detached flight goes on for those in it, and ends without touching the n
 });
 
 test('a flight is joinable again after a reattach, unless it is over or another has begun', () => {
-  const flights = numberFlights();
+  const flights = new NumberFlights();
   const first = flights.lead('id');
   first.detach();
-  flights.reattach('id', first);
+  flights.reattach(first);
   expect(flights.joinable('id')).toBe(first);
   first.detach();
   const second = flights.lead('id');
-  flights.reattach('id', first);
+  flights.reattach(first);
   expect(flights.joinable('id')).toBe(second);
   second.land(2);
   first.land(1);
-  flights.reattach('id', first);
+  flights.reattach(first);
   expect(flights.size).toBe(0);
 });

@@ -13,7 +13,8 @@ const guardOf = (
   keys: readonly string[],
   onBroken?: OnBroken,
   { severed = false, line = lineOf(new Source()) } = {},
-): Guard => new Guard({ keys, openedAtMs: 5, line, severed, onBroken });
+): Guard =>
+  new Guard({ keys, openedAtMs: 5, line, severed, listener: onBroken && { broken: onBroken } });
 
 function opened(
   keys: readonly string[],

@@ -19,7 +19,7 @@ const guardOf = (key: string, source: Source = aSource()): Guard =>
     openedAtMs: 0,
     line: { source, echoesWrites: true, heard: () => {} },
     severed: false,
-    onBroken: undefined,
+    listener: undefined,
   });
 
 /** What is reported on a channel while `run` runs. */

@@ -4,7 +4,7 @@ import type { Connection, TrackingPort } from '../../ports.ts';
 import type { TrackingOptions } from '../../tracking/options.ts';
 import type { TrackingSession } from '../../tracking/session.ts';
 import type { TrackingCache } from '../../tracking-cache.ts';
-import { type Answered, sendUnobserved } from './command-hook.ts';
+import { type Answered, optionsOfOurs, sendUnobserved } from './command-hook.ts';
 import { blocks } from './commands/blocking.ts';
 import type { ConnectionClient } from './port.ts';
 import { Replacement } from './replacement.ts';
@@ -31,6 +31,8 @@ export class ClientConnection implements TrackingPort {
   readonly #owner: ConnectionOwner;
   readonly session: TrackingSession;
   readonly #replacement: Replacement;
+  /** Of commands of ours. */
+  readonly #options: object;
   #listener: ((connection: Connection) => void) | undefined;
   #database: number | undefined;
   #hasSelected = false;
@@ -45,6 +47,7 @@ export class ClientConnection implements TrackingPort {
   constructor(client: ConnectionClient, owner: ConnectionOwner) {
     this.client = client;
     this.#owner = owner;
+    this.#options = optionsOfOurs(client);
     this.#database = client.options.database ?? 0;
     this.#replacement = new Replacement(client, owner.engine.clock, () => this.#end());
     // Before those of its user, since what one of them throws keeps the others from hearing.
@@ -84,9 +87,11 @@ export class ClientConnection implements TrackingPort {
     // Whenever tracking begins anew, the connection may have been reset: node-redis then selects
     // the database of its options, or one that was selected since, by how it came to it.
     if (this.#hasSelected && args[1] === 'TRACKING') this.#settleDatabase();
-    if (!this.#isInTransaction) return sendUnobserved(this.client, args, OF_OURS);
+    if (!this.#isInTransaction) return sendUnobserved(this.client, args, this.#options);
     return new Promise((resolve, reject) => {
-      this.#deferred.push(() => sendUnobserved(this.client, args, OF_OURS).then(resolve, reject));
+      this.#deferred.push(() =>
+        sendUnobserved(this.client, args, this.#options).then(resolve, reject),
+      );
     });
   }
 
@@ -269,12 +274,6 @@ const isNamed = (word: string | Buffer | undefined, name: string): boolean =>
 function upper(name: string | Buffer): string {
   return String(name).toUpperCase();
 }
-
-/**
- * No timeout of node-redis: it makes an abort timer per command and ends only unsent ones. No type
- * mapping: the client may want its numbers as text.
- */
-const OF_OURS = { timeout: 0, typeMapping: {} } as const;
 
 const LOWER_CASE = 0x61;
 

@@ -1,5 +1,6 @@
+import type { Fetched } from '../../flight/fetched.ts';
 import { isServerError } from '../../script.ts';
-import type { Fetched, TrackingCache } from '../../tracking-cache.ts';
+import type { TrackingCache } from '../../tracking-cache.ts';
 import { sendUnobserved } from './command-hook.ts';
 import type { ClientConnection } from './connection.ts';
 import { remainingOf, remainingTimes } from './remaining.ts';

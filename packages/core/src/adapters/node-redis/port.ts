@@ -2,7 +2,7 @@ import { errorMonitor } from 'node:events';
 import type { createClient } from 'redis';
 import { ConfigError } from '../../errors.ts';
 import type { CommandPort, Connection } from '../../ports.ts';
-import { sendUnobserved } from './command-hook.ts';
+import { optionsOfOurs, sendUnobserved } from './command-hook.ts';
 
 /** One connection of node-redis, recognised by what it can do. Pools, clusters and sentinels are not. */
 export interface SingleClient
@@ -62,16 +62,17 @@ function checkSingle(client: SingleClient): void {
 
 class NodeRedisPort implements CommandPort {
   readonly #client: SingleClient;
+  readonly #options: object;
   readonly #listeners = new Set<(connection: Connection) => void>();
   #last: Connection = 'down';
 
   constructor(client: SingleClient) {
     this.#client = client;
+    this.#options = optionsOfOurs(client);
   }
 
   send(args: readonly string[]): Promise<unknown> {
-    // No timeout of node-redis: it makes an abort timer per command and ends only unsent ones.
-    return sendUnobserved(this.#client, args, { timeout: 0, typeMapping: {} });
+    return sendUnobserved(this.#client, args, this.#options);
   }
 
   onConnection(listener: (connection: Connection) => void): () => void {

@@ -5,18 +5,17 @@ import { callback, flag, oneOf, optional, readOptions } from '../../options.ts';
 import { isServerError } from '../../script.ts';
 import type { EvictionCause } from '../../store/store.ts';
 import { type TrackingOptions, trackingReaders, trackingRules } from '../../tracking/options.ts';
-import { createTrackingCache, type Fetched, type TrackingCache } from '../../tracking-cache.ts';
+import { createTrackingCache, type TrackingCache } from '../../tracking-cache.ts';
 import { boundReaders, type TrackingCacheOptions } from '../../tracking-cache-options.ts';
 import { type Answered, type CommandObserver, hookCommands, OBSERVER } from './command-hook.ts';
 import { dependsOnKeysAlone } from './commands/cacheable.ts';
 import { writtenKeys } from './commands/written-keys.ts';
 import { ClientConnection, type ConnectionOwner } from './connection.ts';
+import { type Call, Fetching, type FetchingOwner, isAsk } from './fetching.ts';
 import { readMany } from './multi-get.ts';
 import type { ConnectionClient } from './port.ts';
 import { paceReads } from './read-pacing.ts';
-import { askRemainingTimes, remainingOf } from './remaining.ts';
-import { freezeReply, handOut, keep, replyBytes, saysAbsent } from './replies/index.ts';
-import { SendOrder } from './send-order.ts';
+import { freezeReply, handOut, keep } from './replies/index.ts';
 import { plainRest, type Signature, signatureOf, variantOf } from './signature.ts';
 
 export interface ClientSideCacheOptions
@@ -50,18 +49,8 @@ const BRAND: unique symbol = Symbol.for('redcache.client-side-cache') as never;
 
 type Base = InstanceType<typeof BasicPooledClientSideCache>;
 type CacheStats = ReturnType<Base['stats']>;
-type HandleCache = Parameters<Base['handleCache']>;
-type Client = HandleCache[0];
-type Parser = HandleCache[1];
-
-/** What node-redis asks of its cache: one command. */
-interface Call {
-  readonly client: Client;
-  readonly parser: Parser;
-  readonly send: HandleCache[2];
-  readonly transformReply: HandleCache[3];
-  readonly typeMapping: HandleCache[4];
-}
+type Client = Call['client'];
+type Parser = Call['parser'];
 
 /** node-redis's own channels for caches, which its users may be listening to. */
 const requests = channelOf('node-redis:cache:request');
@@ -87,14 +76,14 @@ const EVICTION_REASONS: Partial<Record<EvictionCause, 'full' | 'ttl' | 'invalida
  */
 export class ClientSideCache
   extends BasicPooledClientSideCache
-  implements CommandObserver, ConnectionOwner
+  implements CommandObserver, ConnectionOwner, FetchingOwner
 {
   readonly engine: TrackingCache;
   readonly tracking: TrackingOptions;
   /** The default mode is the only one in which others than this adapter can rely on every push. */
   readonly isPlain: boolean;
   readonly #cacheable: ClientSideCacheOptions['cacheable'];
-  readonly #isFrozen: boolean;
+  readonly isFrozen: boolean;
   readonly #fencesWrites: boolean;
   readonly #throwsUnsupported: boolean;
   readonly #connections = new Map<object, ClientConnection>();
@@ -132,7 +121,7 @@ export class ClientSideCache
     this.tracking = { ...defined({ mode, noLoop, maxStaleness, replaceSilent }) };
     this.isPlain = rules.mode === 'default' && !rules.noLoop;
     this.#cacheable = read.cacheable;
-    this.#isFrozen = read.values === 'frozen';
+    this.isFrozen = read.values === 'frozen';
     this.#fencesWrites = read.readYourWrites;
     this.#throwsUnsupported = read.onUnsupported === 'throw';
     const { maxEntries, maxBytes, ttl, negativeTtl, ttlJitter, store } = options;
@@ -231,11 +220,7 @@ export class ClientSideCache
     };
   }
 
-  /**
-   * A hit is answered at once, without a promise of ours. Anything else sends the command itself, then
-   * `PTTL` for each of its keys on the same connection, without MULTI. The data command goes first:
-   * any write after it pushes, and a redirection flag of a cluster is eaten by whatever comes first.
-   */
+  /** A hit is answered at once, without a promise of ours. Anything else: {@link Fetching}. */
   override handleCache(
     client: Client,
     parser: Parser,
@@ -287,60 +272,18 @@ export class ClientSideCache
       return Promise.reject(untracked(session.state.reason));
     // Nothing would be kept, nor may be shared.
     if (session.source === undefined) return bypass(call);
-    let isLeader = false;
     const { keys, whole, rest } = signature;
-    const loaded = this.engine.load(
-      keys,
-      whole,
-      (land, fail) => {
-        isLeader = true;
-        this.#fetch(call, connection, land, fail);
-      },
-      { session, rest },
-    );
-    return loaded.then(handOut, (error) => {
-      if (isAsk(error)) this.#asked.add(parser);
-      // Whoever led ran out of patience, or lost his connection: the others have theirs.
-      else if (!isLeader && !isServerError(error)) return this.#read(call, connection, signature);
-      throw error;
-    });
-  }
-
-  #fetch(
-    call: Call,
-    connection: ClientConnection,
-    land: (fetched: Fetched<unknown>) => void,
-    fail: (error: unknown) => void,
-  ): void {
-    const { parser, send, transformReply, typeMapping } = call;
-    let hasReply = false;
-    let reply: unknown;
-    let isTracked = false;
-    let times: readonly unknown[] | undefined;
-    const settle = (): void => {
-      if (!hasReply || times === undefined) return;
-      try {
-        const answer = transformReply
-          ? transformReply(reply as never, parser.preserve, typeMapping)
-          : reply;
-        let cache = howLong(parser, answer, reply, times);
-        if (!isTracked) cache = 'uncacheable'; // guard: I2
-        land({ value: this.#keep(answer), cache });
-      } catch (error) {
-        fail(error);
-      }
-    };
-    const order = new SendOrder(connection);
-    send().then((sent) => {
-      hasReply = true;
-      reply = sent;
-      isTracked = order.isTracked;
-      settle();
-    }, fail);
-    askRemainingTimes(connection, parser.keys, (asked) => {
-      times = asked;
-      settle();
-    });
+    const joined = this.engine.join(whole);
+    if (joined !== undefined)
+      return joined.then(handOut, (error) => {
+        if (isAsk(error)) this.#asked.add(parser);
+        // Whoever led ran out of patience, or lost his connection: this one has his own.
+        else if (!isServerError(error)) return this.#read(call, connection, signature);
+        throw error;
+      });
+    const leading = this.engine.lead(keys, whole, session, rest);
+    new Fetching(this, call, connection, leading);
+    return leading.promise;
   }
 
   async #readMany(call: Call, connection: ClientConnection, variant: string): Promise<unknown> {
@@ -354,7 +297,7 @@ export class ClientSideCache
         connection,
         keys: parser.keys,
         variant,
-        keep: (value) => this.#keep(value),
+        keep: (value) => this.keep(value),
         sendAll: send as () => Promise<unknown>,
         onResult: (result) => {
           if (requests.hasSubscribers) requests.publish({ result, clientId: client._clientId });
@@ -366,8 +309,12 @@ export class ClientSideCache
     }
   }
 
-  #keep(value: unknown): unknown {
-    return this.#isFrozen ? freezeReply(value) : keep(value);
+  asked(parser: Parser): void {
+    this.#asked.add(parser);
+  }
+
+  keep(value: unknown): unknown {
+    return this.isFrozen ? freezeReply(value) : keep(value);
   }
 
   #mayCache(parser: Parser): boolean {
@@ -450,36 +397,10 @@ async function bypass({ parser, send, transformReply, typeMapping }: Call): Prom
   return transformReply ? transformReply(reply, parser.preserve, typeMapping) : reply;
 }
 
-/**
- * The node that is asked does not own the slot: it holds some of its keys for the moment. What it
- * answers is not kept, since nothing tells it when the others change.
- */
-function isAsk(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('ASK ');
-}
-
 function untracked(reason: unknown): ConfigError {
   return new ConfigError('clientSideCache: the server does not track this connection', {
     cause: reason,
   });
-}
-
-/** `-1`: no expiry; `-2`: no such key. Anything but a number: nobody knows. */
-function howLong(
-  { redisArgs }: Parser,
-  value: unknown,
-  reply: unknown,
-  ttls: readonly unknown[],
-): Fetched<unknown>['cache'] {
-  const remaining = remainingOf(ttls);
-  if (remaining === 'unknown') return 'uncacheable';
-  // The key may have ended between the command and its PTTL: then the reply is already outdated.
-  if (remaining.isMissing && !saysAbsent(reply, redisArgs)) return 'uncacheable'; // guard: I3
-  return {
-    kind: remaining.isMissing ? 'negative' : 'present',
-    remaining: remaining.ms,
-    valueBytes: replyBytes(value),
-  };
 }
 
 /** Options that were left out stay left out. */

@@ -1,5 +1,5 @@
+import type { Remaining } from '../../flight/fetched.ts';
 import { defineScript, runScript } from '../../script.ts';
-import type { Remaining } from '../../tracking-cache.ts';
 import type { ClientConnection } from './connection.ts';
 
 /**
@@ -54,20 +54,26 @@ function askPart(
   return Promise.all(keys.map((key) => connection.send(['PTTL', key]).catch(() => undefined)));
 }
 
-/** As {@link remainingTimes}, without a promise for the one key that most reads have. */
+export interface TimesListener {
+  answered(times: readonly unknown[]): void;
+}
+
+/** As {@link remainingTimes}, without more promises than sending needs for the one key that most reads have. */
 export function askRemainingTimes(
   connection: ClientConnection,
   keys: readonly (string | Buffer)[],
-  answered: (times: readonly unknown[]) => void,
+  listener: TimesListener,
 ): void {
   const [only] = keys;
   if (keys.length === 1 && only !== undefined)
     connection.send(['PTTL', only]).then(
-      (time) => answered([time]),
-      () => answered([undefined]),
+      (time) => listener.answered([time]),
+      () => listener.answered(NO_TIME),
     );
-  else remainingTimes(connection, keys).then(answered);
+  else remainingTimes(connection, keys).then((times) => listener.answered(times));
 }
+
+const NO_TIME = [undefined] as const;
 
 async function askScript(
   connection: ClientConnection,

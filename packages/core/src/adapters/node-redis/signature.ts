@@ -37,7 +37,7 @@ export function signatureOf(
   const plain = plainRest(args, keys, variant);
   if (plain !== undefined) {
     const key = args[1] as string;
-    return { keys: [key], whole: `p${plain.length}:${plain}${key}`, rest: plain };
+    return { keys: [key], whole: prefixOf(plain) + key, rest: plain };
   }
   let whole = variant;
   for (const each of args) {
@@ -46,6 +46,17 @@ export function signatureOf(
   }
   const rest = keys.length === 1 ? whole : undefined;
   return { keys: keys.map(String), whole, rest };
+}
+
+/** The last one, since one command mostly follows another of the same name. */
+const prefix = { plain: '', text: 'p0:' };
+
+function prefixOf(plain: string): string {
+  if (plain !== prefix.plain) {
+    prefix.plain = plain;
+    prefix.text = `p${plain.length}:${plain}`;
+  }
+  return prefix.text;
 }
 
 /**

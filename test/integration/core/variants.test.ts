@@ -6,7 +6,6 @@ import {
 import { createClient, RESP_TYPES } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type StandaloneDeployment, startStandalone } from '../../support/deployments.ts';
-import { eventually } from '../../support/eventually.ts';
 import { FakeKeyspace } from '../../support/fake-keyspace.ts';
 import { FakeRedis } from '../../support/fake-redis.ts';
 import { TcpProxy } from '../../support/proxy.ts';
@@ -40,129 +39,6 @@ async function open(options: Options = {}, cacheOptions?: ClientSideCacheOptions
     [Symbol.asyncDispose]: async () => client.destroy(),
   };
 }
-
-describe('databases', () => {
-  test('two clients of different databases share a cache and not an answer', async () => {
-    await using first = await open();
-    await using second = await open({ database: 1, clientSideCache: first.cache });
-    await first.client.set('k', 'in 0');
-    await second.client.set('k', 'in 1');
-    for (let i = 0; i < 3; i += 1) {
-      expect([await first.client.get('k'), await second.client.get('k')]).toEqual(['in 0', 'in 1']);
-      expect(await first.client.mGet(['k'])).toEqual(['in 0']);
-      expect(await second.client.mGet(['k'])).toEqual(['in 1']);
-    }
-    expect(first.engine.stats()).toMatchObject({ entries: 2, misses: 2, hits: 10 });
-    await second.client.hSet('h', 'field', 'in 1');
-    expect(await second.client.hGetAll('h')).toEqual({ field: 'in 1' });
-    expect(await first.client.hGetAll('h')).toEqual({});
-    expect(await second.client.hGetAll('h')).toEqual({ field: 'in 1' });
-  });
-
-  test('the same database, by option or by url, does share', async () => {
-    await using first = await open({ database: 2 });
-    await using second = await open({ url: `${redis.url}/2`, clientSideCache: first.cache });
-    await first.client.set('shared', 'value');
-    await first.client.get('shared');
-    const { hits } = first.engine.stats();
-    expect(await second.client.get('shared')).toBe('value');
-    expect(first.engine.stats().hits).toBe(hits + 1);
-  });
-
-  const WAYS: Record<
-    string,
-    (client: ReturnType<typeof createClient>, database: number) => Promise<unknown>
-  > = {
-    'select()': (client, database) => client.select(database),
-    'a raw SELECT': (client, database) => client.sendCommand(['SELECT', String(database)]),
-    'a raw select in small letters': (client, database) =>
-      client.sendCommand(['select', String(database)]),
-    'multi().select()': (client, database) => client.multi().select(database).exec(),
-  };
-  for (const [name, select] of Object.entries(WAYS))
-    test(`after ${name} nothing of the database before is served, nor is it forgotten where it is`, async () => {
-      await using other = await otherClient(redis.url);
-      await other.client.set('moved', 'in 0');
-      await other.client.select(3);
-      await other.client.set('moved', 'in 3');
-      await using own = await open();
-      const { client, engine } = own;
-      expect([await client.get('moved'), await client.get('moved')]).toEqual(['in 0', 'in 0']);
-      await select(client, 3);
-      expect([await client.get('moved'), await client.get('moved')]).toEqual(['in 3', 'in 3']);
-      // Cached again there, and pushed.
-      await eventually(async () => {
-        const { hits } = engine.stats();
-        expect(await client.get('moved')).toBe('in 3');
-        return engine.stats().hits > hits;
-      });
-      await other.client.set('moved', 'new in 3');
-      await client.ping();
-      expect(await client.get('moved')).toBe('new in 3');
-      await select(client, 0);
-      expect(await client.get('moved')).toBe('in 0');
-      await other.client.set('moved', 'in 3');
-    });
-
-  test('un-awaited: a read behind a SELECT is of the new database, one before it of the old', async () => {
-    await using other = await otherClient(redis.url);
-    await other.client.set('order', 'in 0');
-    await other.client.select(4);
-    await other.client.set('order', 'in 4');
-    await using own = await open();
-    const { client } = own;
-    for (let i = 0; i < 50; i += 1) {
-      const answers = [client.get('order')];
-      void client.select(4);
-      answers.push(client.get('order'));
-      void client.select(0);
-      answers.push(client.get('order'));
-      expect(await Promise.all(answers)).toEqual(['in 0', 'in 4', 'in 0']);
-    }
-    // What was kept of it all is right.
-    await eventually(async () => {
-      const { hits } = own.engine.stats();
-      expect(await client.get('order')).toBe('in 0');
-      return own.engine.stats().hits > hits;
-    });
-  });
-
-  test('a SELECT that is refused changes nothing', async () => {
-    await using own = await open();
-    const { client, engine } = own;
-    await client.set('refused', 'value');
-    await expect(client.select(99)).rejects.toThrow();
-    await eventually(async () => {
-      expect(await client.get('refused')).toBe('value');
-      const { hits } = engine.stats();
-      await client.get('refused');
-      return engine.stats().hits > hits;
-    });
-  });
-
-  test('reset() and a reconnect: whatever database it is in then, that one’s answers come', async () => {
-    await using other = await otherClient(redis.url);
-    await other.client.set('where', 'in 0');
-    await other.client.select(5);
-    await other.client.set('where', 'in 5');
-    await using own = await open();
-    const { client, engine } = own;
-    const agrees = async () => {
-      const [cached, now] = [await client.get('where'), await client.multi().get('where').exec()];
-      expect([cached]).toEqual(now);
-      const { hits } = engine.stats();
-      await client.get('where');
-      return engine.stats().hits > hits;
-    };
-    await client.select(5);
-    await eventually(agrees);
-    await client.reset();
-    await eventually(agrees);
-    await client.select(5);
-    await other.client.sendCommand(['CLIENT', 'KILL', 'ID', String(await client.clientId())]);
-    await eventually(agrees);
-  });
-});
 
 describe('a key prefix', () => {
   for (const kind of KINDS)

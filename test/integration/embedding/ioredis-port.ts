@@ -1,5 +1,6 @@
-import { type Connection, decodePush, type Invalidation, type TrackingPort } from '@redcache/core';
+import { decodePush, type TrackingPort } from '@redcache/core';
 import type { Redis } from 'ioredis';
+import { ListenedPort } from './listened-port.ts';
 import { FrameReader } from './resp3.ts';
 
 /** What a client needs so that what a lost connection leaves unanswered rejects, and is not repeated. */
@@ -20,13 +21,11 @@ export const REQUIRED_OPTIONS = {
  * Throws for a client that is connected already, since its bytes would be joined in the middle of a
  * frame, and for one without {@link REQUIRED_OPTIONS}.
  */
-export class IoredisPort implements TrackingPort {
+export class IoredisPort extends ListenedPort implements TrackingPort {
   readonly #redis: Redis;
-  readonly #pushListeners = new Set<(invalidation: Invalidation) => void>();
-  readonly #connectionListeners = new Set<(connection: Connection) => void>();
-  #connection: Connection = 'down';
 
   constructor(redis: Redis) {
+    super();
     if (redis.status !== 'wait' && redis.status !== 'connecting')
       throw new Error(`the client must not be connected yet; it is '${redis.status}'`);
     for (const [name, value] of Object.entries(REQUIRED_OPTIONS))
@@ -35,37 +34,24 @@ export class IoredisPort implements TrackingPort {
     this.#redis = redis;
     redis.on('connect', () => this.#watch());
     redis.on('ready', () => {
-      if (redis.status === 'ready') this.#tell('up');
+      if (redis.status === 'ready') this.tell('up');
     });
-    redis.on('end', () => this.#tell('closed'));
+    redis.on('end', () => this.tell('closed'));
   }
 
   send(args: readonly string[]): Promise<unknown> {
     // What is not sent now would wait in ioredis for the next connection.
-    if (this.#connection !== 'up')
-      return Promise.reject(new Error(`the connection is ${this.#connection}`));
+    if (this.connection !== 'up')
+      return Promise.reject(new Error(`the connection is ${this.connection}`));
     const [name = '', ...rest] = args;
     return this.#redis.call(name, ...rest);
   }
 
-  onPush(listener: (invalidation: Invalidation) => void): () => void {
-    const told = (invalidation: Invalidation): void => listener(invalidation);
-    this.#pushListeners.add(told);
-    return () => this.#pushListeners.delete(told);
-  }
-
-  onConnection(listener: (connection: Connection) => void): () => void {
-    const told = (connection: Connection): void => listener(connection);
-    this.#connectionListeners.add(told);
-    told(this.#connection);
-    return () => this.#connectionListeners.delete(told);
-  }
-
   /** `disconnect(true)` would wait for the other side to agree, which a silent network never does. */
   replace(): void {
-    if (this.#connection !== 'up') return;
+    if (this.connection !== 'up') return;
     this.#redis.stream.destroy();
-    this.#tell('down');
+    this.tell('down');
   }
 
   /** ioredis emits 'connect' before the first byte of the new connection is read. */
@@ -74,26 +60,15 @@ export class IoredisPort implements TrackingPort {
     const reader = new FrameReader();
     stream.prependListener('data', (chunk: Buffer) => {
       try {
-        for (const frame of reader.push(chunk)) if (frame.is === 'push') this.#pushed(frame.items);
+        for (const frame of reader.push(chunk))
+          if (frame.is === 'push') this.pushed(decodePush(frame.items));
       } catch (error) {
         stream.destroy(error as Error);
       }
     });
     // Before ioredis hears of it and rejects what was outstanding.
     stream.prependListener('close', () => {
-      if (stream === this.#redis.stream) this.#tell('down');
+      if (stream === this.#redis.stream) this.tell('down');
     });
-  }
-
-  #pushed(items: readonly unknown[]): void {
-    const invalidation = decodePush(items);
-    if (invalidation === undefined) return;
-    for (const listener of [...this.#pushListeners]) listener(invalidation);
-  }
-
-  #tell(connection: Connection): void {
-    if (connection === this.#connection) return;
-    this.#connection = connection;
-    for (const listener of [...this.#connectionListeners]) listener(connection);
   }
 }

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { type Connection, decodePush, type Invalidation, type TrackingPort } from '@redcache/core';
+import { decodePush, type TrackingPort } from '@redcache/core';
+import { ListenedPort } from './listened-port.ts';
 import { encode, FrameReader, ReplyError } from './resp3.ts';
 
 interface Waiting {
@@ -13,38 +14,23 @@ const FIRST_RETRY_MS = 10;
 const LONGEST_RETRY_MS = 1_000;
 
 /** A client without a client library: one connection to one server, which comes back when it is lost. */
-export class NetPort implements TrackingPort {
+export class NetPort extends ListenedPort implements TrackingPort {
   readonly #address: { readonly port: number; readonly host: string };
-  readonly #pushListeners = new Set<(invalidation: Invalidation) => void>();
-  readonly #connectionListeners = new Set<(connection: Connection) => void>();
-  #connection: Connection = 'down';
   #socket: Socket | undefined;
   #waiting: Waiting[] = [];
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
 
   constructor(address: { readonly port: number; readonly host: string }) {
+    super();
     this.#address = address;
     this.#open();
   }
 
   send(args: readonly string[]): Promise<unknown> {
-    if (this.#connection !== 'up' || this.#socket === undefined)
-      return Promise.reject(new Error(`the connection is ${this.#connection}`));
+    if (this.connection !== 'up' || this.#socket === undefined)
+      return Promise.reject(new Error(`the connection is ${this.connection}`));
     return this.#write(this.#socket, args);
-  }
-
-  onPush(listener: (invalidation: Invalidation) => void): () => void {
-    const told = (invalidation: Invalidation): void => listener(invalidation);
-    this.#pushListeners.add(told);
-    return () => this.#pushListeners.delete(told);
-  }
-
-  onConnection(listener: (connection: Connection) => void): () => void {
-    const told = (connection: Connection): void => listener(connection);
-    this.#connectionListeners.add(told);
-    told(this.#connection);
-    return () => this.#connectionListeners.delete(told);
   }
 
   /** Asks nobody: over a silent network no end of a connection is ever agreed on. */
@@ -77,7 +63,7 @@ export class NetPort implements TrackingPort {
     if (socket !== this.#socket) return;
     socket.setTimeout(0);
     this.#retryMs = FIRST_RETRY_MS;
-    this.#tell('up');
+    this.tell('up');
   }
 
   #write(socket: Socket, args: readonly string[]): Promise<unknown> {
@@ -93,7 +79,7 @@ export class NetPort implements TrackingPort {
   #read(socket: Socket, reader: FrameReader, chunk: Buffer): void {
     try {
       for (const frame of reader.push(chunk)) {
-        if (frame.is === 'push') this.#pushed(frame.items);
+        if (frame.is === 'push') this.pushed(decodePush(frame.items));
         else this.#answered(frame.value);
         // A listener may have replaced the connection: the rest of the bytes are nobody's.
         if (socket !== this.#socket) return;
@@ -101,13 +87,6 @@ export class NetPort implements TrackingPort {
     } catch (error) {
       socket.destroy(error as Error);
     }
-  }
-
-  /** Told in the same turn as the replies around it, whose continuations run later. */
-  #pushed(items: readonly unknown[]): void {
-    const invalidation = decodePush(items);
-    if (invalidation === undefined) return;
-    for (const listener of [...this.#pushListeners]) listener(invalidation);
   }
 
   #answered(value: unknown): void {
@@ -120,7 +99,7 @@ export class NetPort implements TrackingPort {
     if (socket !== this.#socket) return;
     this.#end('down');
     // Whoever was told may have closed it.
-    if (this.#connection !== 'down') return;
+    if (this.connection !== 'down') return;
     this.#retry = setTimeout(() => this.#open(), this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
   }
@@ -135,13 +114,7 @@ export class NetPort implements TrackingPort {
     this.#waiting = [];
     this.#socket?.destroy();
     this.#socket = undefined;
-    this.#tell(as);
+    this.tell(as);
     for (const { reject } of waiting) reject(new Error('the connection was lost'));
-  }
-
-  #tell(connection: Connection): void {
-    if (connection === this.#connection) return;
-    this.#connection = connection;
-    for (const listener of [...this.#connectionListeners]) listener(connection);
   }
 }

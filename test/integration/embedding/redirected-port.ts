@@ -1,5 +1,6 @@
-import type { Connection, Invalidation, TrackingPort } from '@redcache/core';
+import type { TrackingPort } from '@redcache/core';
 import { Redis } from 'ioredis';
+import { ListenedPort } from './listened-port.ts';
 
 /** Made anew for each connection, so that nothing is repeated and no listener outlives it. */
 const OPTIONS = { protocol: 2, lazyConnect: true, retryStrategy: null } as const;
@@ -21,25 +22,23 @@ interface Pair {
  * replies that come together share. A second connection that is silent silences the first as well, so
  * that one heartbeat covers both.
  */
-export class RedirectedPort implements TrackingPort {
+export class RedirectedPort extends ListenedPort implements TrackingPort {
   readonly #url: string;
-  readonly #pushListeners = new Set<(invalidation: Invalidation) => void>();
-  readonly #connectionListeners = new Set<(connection: Connection) => void>();
-  #connection: Connection = 'down';
   #pair: Pair | undefined;
   #pushesId = '';
   #nextPing: Promise<unknown> | undefined;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(url: string) {
+    super();
     this.#url = url;
     this.#open();
   }
 
   async send(args: readonly string[]): Promise<unknown> {
     const pair = this.#pair;
-    if (this.#connection !== 'up' || pair === undefined)
-      throw new Error(`the connection is ${this.#connection}`);
+    if (this.connection !== 'up' || pair === undefined)
+      throw new Error(`the connection is ${this.connection}`);
     const [name = '', ...rest] = this.#redirected(args);
     try {
       return await pair.commands.call(name, ...rest);
@@ -47,19 +46,6 @@ export class RedirectedPort implements TrackingPort {
       // For an error as well: it may be the answer that a push was sent before.
       await this.#caughtUp(pair);
     }
-  }
-
-  onPush(listener: (invalidation: Invalidation) => void): () => void {
-    const told = (invalidation: Invalidation): void => listener(invalidation);
-    this.#pushListeners.add(told);
-    return () => this.#pushListeners.delete(told);
-  }
-
-  onConnection(listener: (connection: Connection) => void): () => void {
-    const told = (connection: Connection): void => listener(connection);
-    this.#connectionListeners.add(told);
-    told(this.#connection);
-    return () => this.#connectionListeners.delete(told);
   }
 
   replace(): void {
@@ -79,7 +65,11 @@ export class RedirectedPort implements TrackingPort {
       redis.on('close', () => this.#lose(pair));
     }
     // Its types know one text; for this channel the server sends the keys, or null for a flush.
-    pair.pushes.on('messageBuffer', (_channel: Buffer, keys: unknown) => this.#pushed(keys));
+    pair.pushes.on('messageBuffer', (_channel: Buffer, keys: unknown) =>
+      this.pushed(
+        Array.isArray(keys) ? { kind: 'keys', keys: keys.map(String) } : { kind: 'flush' },
+      ),
+    );
     this.#ready(pair).catch(() => this.#lose(pair));
   }
 
@@ -87,7 +77,7 @@ export class RedirectedPort implements TrackingPort {
     await Promise.all([pair.commands.connect(), pair.pushes.connect()]);
     this.#pushesId = String(await pair.pushes.call('CLIENT', 'ID'));
     await pair.pushes.subscribe('__redis__:invalidate');
-    if (pair === this.#pair) this.#tell('up');
+    if (pair === this.#pair) this.tell('up');
   }
 
   #redirected(args: readonly string[]): readonly string[] {
@@ -106,32 +96,19 @@ export class RedirectedPort implements TrackingPort {
     return this.#nextPing;
   }
 
-  #pushed(keys: unknown): void {
-    const invalidation: Invalidation = Array.isArray(keys)
-      ? { kind: 'keys', keys: keys.map(String) }
-      : { kind: 'flush' };
-    for (const listener of [...this.#pushListeners]) listener(invalidation);
-  }
-
   #lose(pair: Pair): void {
     if (pair !== this.#pair) return;
     this.#end('down');
-    if (this.#connection === 'down') this.#retry = setTimeout(() => this.#open(), RETRY_MS);
+    if (this.connection === 'down') this.#retry = setTimeout(() => this.#open(), RETRY_MS);
   }
 
   #end(as: 'down' | 'closed'): void {
     const pair = this.#pair;
     this.#pair = undefined;
-    this.#tell(as);
+    this.tell(as);
     for (const redis of [pair?.commands, pair?.pushes]) {
       redis?.disconnect();
       redis?.stream?.destroy();
     }
-  }
-
-  #tell(connection: Connection): void {
-    if (connection === this.#connection) return;
-    this.#connection = connection;
-    for (const listener of [...this.#connectionListeners]) listener(connection);
   }
 }

@@ -81,13 +81,13 @@ export class Load extends Flight<unknown> implements Leading<unknown>, Place, Br
   }
 
   landWith({ value, own = value }: Fetched<unknown>): void {
-    this.#joined?.land(value);
     this.land(own);
+    this.#joined?.land(value);
   }
 
   override fail(error: unknown): void {
-    this.#joined?.fail(error);
     super.fail(error);
+    this.#joined?.fail(error);
   }
 }
 

@@ -55,6 +55,9 @@ export class Flight<T> {
     this.promise = new Promise<T>(take);
     this.#resolve = taken.resolve as (value: T) => void;
     this.#reject = taken.reject;
+    // Or the last value would be kept for as long as nothing else is missed.
+    taken.resolve = nothing;
+    taken.reject = nothing;
   }
 
   get landed(): boolean {
@@ -79,10 +82,12 @@ export class Flight<T> {
   }
 }
 
-/** What settles the promise that was made last. */
+const nothing = (): void => {};
+
+/** What settles the promise that is being made. */
 const taken: { resolve: (value: never) => void; reject: (error: unknown) => void } = {
-  resolve: () => {},
-  reject: () => {},
+  resolve: nothing,
+  reject: nothing,
 };
 
 function take(resolve: (value: never) => void, reject: (error: unknown) => void): void {

@@ -1,5 +1,7 @@
-/** A table of so many keys is copied in some milliseconds. */
+/** A table of so many keys is copied in a few milliseconds. */
 const SPLIT_ABOVE = 65_536;
+/** Keys that are moved with each that is set, so that the split does not block either. */
+const MOVED_AT_ONCE = 64;
 /** A power of two. A million keys are some 16 000 in each. */
 const PARTS = 64;
 /** At most so many characters of a key decide on its part, however long it is. */
@@ -10,57 +12,79 @@ const MOST_CHARACTERS = 128;
  *
  * V8 copies the table of a map as a whole when it is full or nearly empty: with a million keys that
  * is a tenth of a second, and a third of that on the way back. So a large map is one of many parts,
- * each with a table of its own.
+ * each with a table of its own. It becomes that little by little: meanwhile keys are in either.
  */
-export class KeyMap<V> {
+export class KeyMap<V extends object> {
   #whole = new Map<string, V>();
-  /** As long as it is in parts; then nothing is in the whole. */
   #parts: readonly Map<string, V>[] | undefined;
-  #sizeInParts = 0;
+  #sizeOfParts = 0;
+  /** What is still to be moved out of the whole. */
+  #moving: Iterator<[string, V]> | undefined;
 
   get size(): number {
-    return this.#parts === undefined ? this.#whole.size : this.#sizeInParts;
+    return this.#whole.size + this.#sizeOfParts;
   }
 
   get(key: string): V | undefined {
-    return (this.#parts === undefined ? this.#whole : partOf(this.#parts, key)).get(key);
+    if (this.#parts === undefined) return this.#whole.get(key);
+    const found = partOf(this.#parts, key).get(key);
+    return found === undefined && this.#moving !== undefined ? this.#whole.get(key) : found;
   }
 
   set(key: string, value: V): void {
     if (this.#parts === undefined) {
       this.#whole.set(key, value);
-      if (this.#whole.size > SPLIT_ABOVE) this.#split();
+      if (this.#whole.size > SPLIT_ABOVE) this.#beginParts();
       return;
     }
-    const part = partOf(this.#parts, key);
-    const before = part.size;
-    part.set(key, value);
-    this.#sizeInParts += part.size - before;
+    if (this.#moving !== undefined) this.#whole.delete(key); // guard: I1
+    this.#setInPart(this.#parts, key, value);
+    if (this.#moving !== undefined) this.#moveSome(this.#parts, this.#moving);
   }
 
   delete(key: string): boolean {
     if (this.#parts === undefined) return this.#whole.delete(key);
-    if (!partOf(this.#parts, key).delete(key)) return false;
-    this.#sizeInParts -= 1;
-    if (this.#sizeInParts === 0) this.#parts = undefined;
+    if (partOf(this.#parts, key).delete(key)) this.#sizeOfParts -= 1;
+    else if (this.#moving === undefined || !this.#whole.delete(key)) return false;
+    if (this.size === 0) {
+      this.#parts = undefined;
+      this.#moving = undefined;
+    }
     return true;
   }
 
   /**
-   * What is added meanwhile may come or not, and what is removed does not. Ends early when the map
-   * falls into parts meanwhile.
+   * What is added meanwhile may come or not, and what is removed does not. What is moved meanwhile may
+   * come twice.
    */
   *values(): Generator<V> {
-    for (const part of this.#parts ?? [this.#whole]) yield* part.values();
+    yield* this.#whole.values();
+    for (const part of this.#parts ?? []) yield* part.values();
   }
 
-  #split(): void {
-    const parts = Array.from({ length: PARTS }, () => new Map<string, V>());
-    for (const [key, value] of this.#whole) partOf(parts, key).set(key, value);
-    this.#parts = parts;
-    this.#sizeInParts = this.#whole.size;
-    // Whoever goes through it must not come upon what may have left by then.
-    this.#whole.clear(); // guard: I12
+  #beginParts(): void {
+    this.#parts = Array.from({ length: PARTS }, () => new Map<string, V>());
+    this.#moving = this.#whole.entries();
+  }
+
+  #moveSome(parts: readonly Map<string, V>[], moving: Iterator<[string, V]>): void {
+    for (let i = 0; i < MOVED_AT_ONCE; i += 1) {
+      const next = moving.next();
+      if (next.done) {
+        this.#moving = undefined;
+        return;
+      }
+      const [key, value] = next.value;
+      this.#whole.delete(key);
+      this.#setInPart(parts, key, value);
+    }
+  }
+
+  #setInPart(parts: readonly Map<string, V>[], key: string, value: V): void {
+    const part = partOf(parts, key);
+    const before = part.size;
+    part.set(key, value);
+    this.#sizeOfParts += part.size - before;
   }
 }
 

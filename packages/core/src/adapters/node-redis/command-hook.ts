@@ -28,6 +28,8 @@ export type Answered = (outcome: unknown) => void;
 
 /** Is told of every command that a client of its own sends, just before it is queued. */
 export interface CommandObserver {
+  /** `connect()` is about to make a socket. */
+  connecting(client: HookedClient): void;
   /** `connect()` has succeeded, and whoever called it does not know yet. */
   connected(client: HookedClient): void;
   /** From now on every reply on this connection goes to whoever monitors, ours too. */
@@ -130,8 +132,9 @@ function hookedExecute(original: ExecuteAll): ExecuteAll {
 
 function hookedConnect(original: Connect): Connect {
   return function () {
-    const connecting = original.call(this);
     const observer = observerOf(this);
+    observer?.connecting(this._self);
+    const connecting = original.call(this);
     if (observer !== undefined)
       connecting.then(
         () => observer.connected(this._self),

@@ -37,7 +37,7 @@ export class Fetching implements TimesListener {
   readonly #owner: FetchingOwner;
   readonly #call: Call;
   readonly #leading: Leading<unknown>;
-  readonly #order: SendOrder;
+  #order: SendOrder | undefined;
   #hasReply = false;
   #reply: unknown;
   #isTracked = false;
@@ -53,8 +53,8 @@ export class Fetching implements TimesListener {
     this.#owner = owner;
     this.#call = call;
     this.#leading = leading;
-    this.#order = new SendOrder(connection);
     try {
+      this.#order = new SendOrder(connection);
       call.send().then(
         (reply) => this.#replied(reply),
         (error) => this.#failed(error),
@@ -73,7 +73,7 @@ export class Fetching implements TimesListener {
   #replied(reply: unknown): void {
     this.#hasReply = true;
     this.#reply = reply;
-    this.#isTracked = this.#order.isTracked;
+    this.#isTracked = this.#order?.isTracked === true;
     if (this.#times !== undefined) this.#end(this.#times);
   }
 

@@ -14,7 +14,7 @@ import { ClientConnection, type ConnectionOwner } from './connection.ts';
 import { type Call, Fetching, type FetchingOwner, isAsk } from './fetching.ts';
 import { readMany } from './multi-get.ts';
 import type { ConnectionClient } from './port.ts';
-import { paceReads } from './read-pacing.ts';
+import { expectSocket, paceReads } from './read-pacing.ts';
 import { freezeReply, handOut, keep } from './replies/index.ts';
 import { plainRest, type Signature, signatureOf, variantOf } from './signature.ts';
 
@@ -93,6 +93,8 @@ export class ClientSideCache
   readonly #askers = new WeakSet<object>();
   /** Every one that was made, for as long as its client lives: it knows the database selected. */
   readonly #known = new WeakMap<object, ClientConnection>();
+  /** Clients that say when they make another socket. */
+  readonly #reconnecting = new WeakSet<object>();
   #last: ClientConnection | undefined;
   #isCluster = false;
   readonly #pacing = paceReads();
@@ -159,6 +161,13 @@ export class ClientSideCache
   forget(connection: ClientConnection): void {
     this.#connections.delete(connection.client);
     if (this.#last === connection) this.#last = undefined;
+  }
+
+  connecting(client: object): void {
+    expectSocket();
+    if (this.#reconnecting.has(client)) return;
+    this.#reconnecting.add(client);
+    (client as ConnectionClient).prependListener('reconnecting', expectSocket);
   }
 
   /** Tracked from the start, so that one that falls silent is noticed before it is first used. */

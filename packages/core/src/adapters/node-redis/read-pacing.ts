@@ -21,16 +21,16 @@ const SLICE_BYTES = 8_192;
 const FEWEST_TO_SWEEP = 64;
 
 /**
- * Lets the event loop turn in a storm of invalidations. libuv reads up to 32 chunks of 64 KB from one
+ * Lets the event loop turn in a storm of invalidations, for the connections of our clients. libuv reads up to 32 chunks of 64 KB from one
  * socket before anything else may run: some 35 000 pushes, a third of a second. So once pushes have
  * taken {@link LONGEST_MS} of one turn, the sockets that were read meanwhile are paused. From the next
  * turn on they hand out what they keep in slices, for as long again in each turn; one that has nothing
  * to hand out though the loop has turned flows again. Nothing is decoded later than it is handed out,
  * and what waits, waits in the kernel: node's stream keeps one chunk, at which it stops reading.
  *
- * A push does not say which socket it came by, and node-redis shows none of them. Any other busy
- * socket of the process may be paused as well if it was read in those very milliseconds: it is served
- * in its turn. One that does not flow is left alone.
+ * A push does not say which socket it came by. Another of these may be paused as well if it was read
+ * in those very milliseconds: it is served in its turn. Sockets of others must never come here: their
+ * owners may pause them themselves, or take their listeners off, and count on nothing being read then.
  */
 export class ReadPacing {
   readonly #clock: Clock;
@@ -84,7 +84,13 @@ export class ReadPacing {
     for (const socket of [...this.#paused]) {
       if (this.#isOver) return;
       this.#paused.delete(socket);
-      if (this.#serve(socket)) this.#paused.add(socket);
+      let isToGoOn = true;
+      try {
+        isToGoOn = this.#serve(socket);
+      } finally {
+        // What a listener throws is its process's to handle; the socket is ours to go on with.
+        if (isToGoOn) this.#paused.add(socket);
+      }
     }
   }
 
@@ -129,15 +135,29 @@ const isHeld = (socket: PacedSocket): boolean =>
   !socket.destroyed && socket.readableFlowing === false;
 
 let pacing: ReadPacing | undefined;
+/** Whether a client of ours is about to make a socket. */
+let isExpected = false;
 
-/**
- * The pacing of this process, which knows every socket that is connected from the first call on.
- * Node publishes those of `net.connect()`: a connection by TLS is not among them, and is not paced.
- */
+/** The pacing of this process. */
 export function paceReads(): ReadPacing {
   if (pacing !== undefined) return pacing;
   const made = new ReadPacing();
-  subscribe('net.client.socket', (message) => made.add((message as { socket: Socket }).socket));
+  subscribe('net.client.socket', (message) => {
+    if (isExpected) made.add((message as { socket: Socket }).socket);
+    isExpected = false;
+  });
   pacing = made;
   return made;
+}
+
+/**
+ * To be called just before a client makes its socket, which node-redis does in the same tick: the
+ * next one that is made belongs to it. node-redis shows nobody its sockets, but Node publishes those
+ * of `net.connect()`. One by TLS is not among them, and is not paced.
+ */
+export function expectSocket(): void {
+  isExpected = true;
+  queueMicrotask(() => {
+    isExpected = false;
+  });
 }

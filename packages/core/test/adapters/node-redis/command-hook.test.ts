@@ -57,6 +57,10 @@ function observing(order: string[], { listens = true } = {}) {
   const answered = (what: string) =>
     listens ? () => void order.push(`answered ${what}`) : undefined;
   const observer: CommandObserver = {
+    connecting: (client: HookedClient) => {
+      clients.push(client);
+      order.push('connecting');
+    },
     connected: (client: HookedClient) => {
       clients.push(client);
       order.push('connected');
@@ -104,7 +108,7 @@ describe('a client with a cache of ours', () => {
     expect(clients).toEqual([client]);
   });
 
-  test('tells it that it is connected before whoever connects it', async () => {
+  test('tells it that it connects before it does, and that it is connected before whoever connects it', async () => {
     const { order, Client } = hooked();
     const { cache, clients } = observing(order);
     const client = new Client(cache);
@@ -114,8 +118,8 @@ describe('a client with a cache of ours', () => {
         return answer;
       }),
     ).toBe(client);
-    expect(order).toEqual(['connect', 'connected', 'caller']);
-    expect(clients).toEqual([client]);
+    expect(order).toEqual(['connecting', 'connect', 'connected', 'caller']);
+    expect(clients).toEqual([client, client]);
   });
 
   test('tells it that it is going to monitor before anything of that is sent', async () => {
@@ -139,6 +143,7 @@ describe('a client with a cache of ours', () => {
   test('whatever it throws, the command is sent', async () => {
     const { order, Client } = hooked();
     const observer: CommandObserver = {
+      connecting: () => {},
       connected: () => {},
       monitoring: () => {},
       resetting: () => () => {},

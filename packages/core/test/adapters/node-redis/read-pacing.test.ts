@@ -1,6 +1,12 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { type PacedSocket, ReadPacing } from '../../../src/adapters/node-redis/read-pacing.ts';
+import {
+  expectSocket,
+  type PacedSocket,
+  paceReads,
+  ReadPacing,
+} from '../../../src/adapters/node-redis/read-pacing.ts';
 import { ManualClock } from '../../../src/testing/index.ts';
 
 /** A socket that flows, and says what was done with it. */
@@ -162,6 +168,64 @@ describe('a socket whose pushes take 5 ms of a turn', () => {
     destroyed.destroyed = true;
     await turned();
     expect(all.map(({ done }) => done)).toEqual([['pause', 'resume'], ['pause']]);
+  });
+});
+
+test('what a listener throws reaches its process, and the socket goes on', async () => {
+  const { socket, chunk } = setting();
+  chunk(socket);
+  chunk(socket, { takesMs: 5 });
+  socket.readableLength = 20_000;
+  const error = new Error('thrown by a listener');
+  socket.onRead = () => {
+    socket.onRead = () => {};
+    throw error;
+  };
+  const thrown = once(process, 'uncaughtException');
+  const others = process.rawListeners('uncaughtException').slice(0, -1);
+  for (const other of others) process.off('uncaughtException', other as () => void);
+  try {
+    expect((await thrown)[0]).toBe(error);
+  } finally {
+    for (const other of others) process.on('uncaughtException', other as () => void);
+  }
+  for (let turn = 0; turn < 3; turn += 1) await turned();
+  expect(socket.done).toEqual(['pause', 'read 8192', 'read 8192', 'read 3616', 'resume']);
+});
+
+describe('of all sockets of the process', () => {
+  async function served(run: (open: () => Socket) => void | Promise<void>): Promise<void> {
+    const server: Server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { readonly port: number };
+    const sockets: Socket[] = [];
+    try {
+      await run(() => {
+        const socket = connect(port, '127.0.0.1');
+        sockets.push(socket);
+        return socket;
+      });
+    } finally {
+      await Promise.all(sockets.map((socket) => once(socket.destroy(), 'close')));
+      server.close();
+    }
+  }
+
+  test('the one that a client of ours makes next is paced, and no other', async () => {
+    const pacing = paceReads();
+    await served(async (open) => {
+      const before = pacing.known;
+      open();
+      expect(pacing.known).toBe(before);
+      expectSocket();
+      open();
+      open();
+      expect(pacing.known).toBe(before + 1);
+      expectSocket();
+      await Promise.resolve();
+      open();
+      expect(pacing.known).toBe(before + 1);
+    });
   });
 });
 

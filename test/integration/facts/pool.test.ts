@@ -1,4 +1,7 @@
 // What redcache relies on from single connections and from pools of them, one test a fact.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import {
   BasicClientSideCache,
   createClientPool,
@@ -371,17 +374,26 @@ test('destroy and connect in one tick while it reconnects: two attempts, and a c
   expect(raw.isOpen).toBe(false);
 });
 
-test('destroy while the handshake hangs and connect a turn of the loop later: one connection', async () => {
+test('destroy while the handshake hangs and connect when its socket has closed: one connection', async () => {
   await using proxied = await proxyShared();
   await using opened = await openClient(new RecordingProvider(), { through: proxied });
   const { raw } = opened;
   const [proxy] = proxied.proxies as [TcpProxy];
+  const sockets: Socket[] = [];
+  const note = (message: unknown): void =>
+    void sockets.push((message as { socket: Socket }).socket);
+  subscribe('net.client.socket', note);
   const connected = new Promise((resolve) => raw.once('connect', resolve));
   proxy.stall();
   proxy.cut();
   await connected;
+  unsubscribe('net.client.socket', note);
   expect([raw.isOpen, raw.isReady]).toEqual([true, false]);
+  const hanging = sockets.find(({ remotePort }) => remotePort === proxy.port) as Socket;
+  const closed = once(hanging, 'close');
   raw.destroy();
+  await closed;
+  // What node-redis does about it runs in the tasks that follow.
   await new Promise((resolve) => setImmediate(resolve));
   const connecting = raw.connect();
   proxy.resume();

@@ -38,10 +38,13 @@ function copyOf(object: object, copyField: Copy): object {
   Object.setPrototypeOf(copied, Object.getPrototypeOf(object));
   for (const [name, field] of Object.entries(Object.getOwnPropertyDescriptors(object))) {
     if (Object.getOwnPropertyDescriptor(copied, name)?.configurable === false) continue;
-    if ('value' in field) field.value = copyField(field.value);
     if (ArrayBuffer.isView(object) && /^\d+$/.test(name)) continue;
+    if ('value' in field) field.value = copyField(field.value);
     Object.defineProperty(copied, name, field);
   }
+  // Since Node 21 it is read and written by accessors, which go by the object they are called on.
+  if (types.isNativeError(object) && Object.hasOwn(object, 'stack'))
+    Reflect.set(copied, 'stack', object.stack);
   return copied;
 }
 

@@ -18,7 +18,7 @@ export interface Handshake {
   readonly probeId: string;
   /** Calls back at each push of the key; answers how to stop. */
   onPushOf(key: string, listener: () => void): () => void;
-  /** `CLIENT TRACKING ON` was answered: what is read from now on is tracked. */
+  /** The last `CLIENT TRACKING ON` was answered: what is read from now on is tracked. */
   onEnabled(): void;
   /**
    * The push is here, which is all that is to be known. It says so at once, so that who was answered
@@ -68,11 +68,13 @@ async function tryHandshake(handshake: Handshake): Promise<HandshakeOutcome> {
   handshake.onTopology(topologyOf(topology));
   const ranges = rangesOf(String(id), slots);
   const tag = ranges.length === 0 ? undefined : tagIn(ranges);
-  if (tag === undefined)
+  if (tag === undefined) {
+    if (handshake.rules.noLoop) handshake.onEnabled();
     return {
       is: 'unverifiable',
       reason: new Error('the node owns no slots: a replica, or a new one'),
     };
+  }
   return await prove(handshake, `redcache:probe:{${tag}}:${handshake.probeId}`, enabled);
 }
 
@@ -90,7 +92,9 @@ function askTopology(port: TrackingPort): Promise<unknown[]> {
 function enable({ port, rules, onEnabled }: Handshake, probe: string): Promise<void> {
   // Prefixes add up, and the server refuses one that it has already from a handshake before.
   if (typeof rules.mode === 'object') port.send(['CLIENT', 'TRACKING', 'OFF']).catch(() => {});
-  const enabled = port.send(trackingOn(rules, probe)).then(onEnabled);
+  const enabled = port.send(trackingOn(rules, probe)).then(() => {
+    if (!rules.noLoop) onEnabled();
+  });
   enabled.catch(() => {});
   return enabled;
 }
@@ -126,8 +130,12 @@ async function prove(
     await enabled;
     const refusal = await written.then(() => undefined, onlyServerErrors);
     await rounded;
-    // Where own writes are not to be pushed, they are only after the probe has been.
-    if (rules.noLoop) await port.send([...trackingOn(rules, key), 'NOLOOP']);
+    // Where own writes are not to be pushed, they are only after the probe has been. Not before that
+    // is anything kept: should somebody have switched tracking off meanwhile, this would hide it.
+    if (rules.noLoop) {
+      await port.send([...trackingOn(rules, key), 'NOLOOP']);
+      handshake.onEnabled();
+    }
     if (refusal !== undefined) return { is: 'unverifiable', reason: refusal }; // guard: T5
     // In broadcast mode the server pushes at the end of its turn, behind the answers of that turn.
     if (!seen) await port.send(['PING']).catch(onlyServerErrors);

@@ -177,6 +177,14 @@ describe('verified', () => {
     expect(it.enabled).toBe(1);
   });
 
+  test('I4: noLoop: not before that is on, since it hides that somebody had switched tracking off', async () => {
+    const it = shaking({ noLoop: true });
+    await answerAll(it);
+    expect(it.enabled).toBe(0);
+    await it.answer('CLIENT TRACKING ON NOLOOP', ok);
+    expect([it.enabled, it.outcome]).toEqual([1, { is: 'verified' }]);
+  });
+
   test.for(['GET', 'CLIENT TRACKINGINFO', 'CLIENT TRACKING OFF'])(
     'also where %s is refused, which is an answer all the same',
     async (refused) => {
@@ -299,8 +307,12 @@ describe('unverifiable', () => {
 
 describe('in a cluster', () => {
   /** Up to where the node has said who it is and how the cluster looks. */
-  async function known(id: unknown, slots: unknown): Promise<Shaking> {
-    const it = shaking({}, { cluster: true });
+  async function known(
+    id: unknown,
+    slots: unknown,
+    rules: Partial<TrackingRules> = {},
+  ): Promise<Shaking> {
+    const it = shaking(rules, { cluster: true });
     expect(it.sent).toEqual([
       'CLUSTER MYID',
       'CLUSTER SLOTS',
@@ -355,9 +367,11 @@ describe('in a cluster', () => {
   ] as const)(
     '%s is unverifiable, tracked all the same, and not written to',
     async ([, id, slots]) => {
-      const it = await known(id, slots);
-      expect(it.outcome).toMatchObject({ is: 'unverifiable' });
-      expect([it.enabled, it.sent, it.listening.size]).toEqual([1, [], 0]);
+      for (const noLoop of [false, true]) {
+        const it = await known(id, slots, { noLoop });
+        expect(it.outcome).toMatchObject({ is: 'unverifiable' });
+        expect([it.enabled, it.sent, it.listening.size]).toEqual([1, [], 0]);
+      }
     },
   );
 

@@ -143,8 +143,9 @@ export class Judge implements Witness {
 
   #hitOf(how: string, { key, endsAtMs, readAt, line }: Seen, nowMs: number): void {
     const { swallows } = line.traits;
-    // One that forgets in silence does not tell of a change between the value and its remaining time.
-    if (nowMs >= endsAtMs && !line.forgotten)
+    // One that forgets in silence, or whose pushes are swallowed, does not tell of a change between the
+    // value and its remaining time.
+    if (nowMs >= endsAtMs && !line.forgotten && !swallows)
       this.#say('I3', how, `${key} ended at ${endsAtMs}, it is ${nowMs}`);
     if (line.lost) this.#say('T2', how, `${key} came from a lost connection`);
     if (swallows && line.proves) this.#say('T5', how, `${key}: no push can arrive`);

@@ -32,13 +32,19 @@ const newKey = (): string => {
   return `fact:${process.pid}:${keys}`;
 };
 
+/** A connection that tracks and has read `key`. */
+async function openReader(node: Parameters<typeof RawConnection.open>[0]): Promise<RawConnection> {
+  const reader = await RawConnection.open(node);
+  await reader.send('CLIENT', 'TRACKING', 'ON');
+  await reader.send('GET', 'key');
+  return reader;
+}
+
 test('R12: a replica pushes to its own readers when the write arrives', async () => {
   await using master = await startStandalone();
   await using replica = await startStandalone();
   await demote(replica.node, master.node);
-  await using reader = await RawConnection.open(replica.node);
-  await reader.send('CLIENT', 'TRACKING', 'ON');
-  await reader.send('GET', 'key');
+  await using reader = await openReader(replica.node);
   await master.node.ask('SET', 'key', 'value');
   const pushes = await eventually(
     () => reader.pushes(),
@@ -51,9 +57,7 @@ test('R12: promotion pushes nothing; demotion with a full resync pushes null', a
   await using master = await startStandalone();
   await using replica = await startStandalone();
   await demote(replica.node, master.node);
-  await using reader = await RawConnection.open(replica.node);
-  await reader.send('CLIENT', 'TRACKING', 'ON');
-  await reader.send('GET', 'key');
+  await using reader = await openReader(replica.node);
   await promote(replica.node);
   expect(await reader.pushes()).toEqual([]);
   // A write of its own: from here on it can't follow the master without starting anew.
@@ -66,9 +70,7 @@ test('R12: demotion with a partial resync pushes nothing', async () => {
   await using master = await startStandalone();
   await using replica = await startStandalone();
   await demote(replica.node, master.node);
-  await using reader = await RawConnection.open(master.node);
-  await reader.send('CLIENT', 'TRACKING', 'ON');
-  await reader.send('GET', 'key');
+  await using reader = await openReader(master.node);
   await master.node.ask('FAILOVER');
   await awaitReplication(master.node, replica.node);
   expect(await reader.pushes()).toEqual([]);

@@ -13,15 +13,22 @@ export interface LockChannels {
     readonly fencingToken: bigint;
     readonly waitedMs: number;
   };
-  'redcache:lock:released': { readonly key: string; readonly holder: string };
+  /** To Redis or to the next caller of this process. */
+  'redcache:lock:released': {
+    readonly key: string;
+    readonly holder: string;
+    readonly fencingToken: bigint;
+    readonly heldMs: number;
+  };
   'redcache:lock:lost': {
     readonly key: string;
     readonly holder: string;
+    readonly fencingToken: bigint;
     readonly reason: LossReason;
   };
   /** A caller of `acquire` found the lock taken and begins to wait; told once for each call. */
-  'redcache:lock:waiting': { readonly key: string; readonly holder: string };
-  /** A waiting caller tries again. */
+  'redcache:lock:waiting': { readonly key: string };
+  /** This process, which waits for others, tries again for the first of its callers. */
   'redcache:lock:woken': {
     readonly key: string;
     readonly holder: string;

@@ -1,24 +1,47 @@
-/** The keys of one lock in Redis. */
+import { slotOf, tagFor } from '@redcache/core/toolkit';
+
+/** The keys of one lock in Redis, all in one slot. */
 export interface LockKeys {
   readonly lock: string;
-  /** Where the last fencing token stands: always in the slot of the lock. */
+  /** Where the last fencing token stands. */
   readonly fence: string;
+  /** Processes that wait, by the time at which they came. */
+  readonly queue: string;
+  /** Until when each of them has promised to ask again. */
+  readonly alive: string;
+  /** Followed by a holder: the key that is touched when the lock is offered to it. */
+  readonly turn: string;
+  /** Followed by a holder: the key that is touched when the lock is offered to the one before it. */
+  readonly next: string;
 }
 
 /**
  * The keys of the lock that its users call `key`.
  *
  * A cluster puts a key where the text between its first '{' and the next '}' says, if there is any,
- * else where the whole key says. The fence key begins with a tag that leads to the same slot: the
- * lock's own, else the whole lock key, and where that can't stand between braces a number found for
- * the slot. It begins with a brace, so it is no lock's key unless the prefix does too.
+ * else where the whole key says. The keys beside the lock begin with a tag that leads to the same
+ * slot: the lock's own, else the whole lock key, and where that can't stand between braces a number
+ * found for the slot. They begin with a brace, so they are no lock's key unless the prefix does too.
  */
 export function lockKeys(prefix: string, key: string): LockKeys {
   const lock = `${prefix}${key}`;
+  const beside = namesBeside(lock);
+  return {
+    lock,
+    fence: beside('fence'),
+    queue: beside('queue'),
+    alive: beside('alive'),
+    turn: `${beside('turn')}:`,
+    next: `${beside('next')}:`,
+  };
+}
+
+function namesBeside(lock: string): (name: string) => string {
   const tag = hashTag(lock);
-  if (tag !== undefined) return { lock, fence: `{${tag}}:fence:${lock}` };
-  if (!lock.includes('}')) return { lock, fence: `{${lock}}:fence` };
-  return { lock, fence: `{${tagForSlot(slotOf(lock))}}:fence:${lock}` };
+  if (tag !== undefined) return (name) => `{${tag}}:${name}:${lock}`;
+  if (!lock.includes('}')) return (name) => `{${lock}}:${name}`;
+  const found = tagForSlot(slotOf(lock));
+  return (name) => `{${found}}:${name}:${lock}`;
 }
 
 /** The part of a key that decides on its slot, if it is not the whole key. */
@@ -28,38 +51,14 @@ function hashTag(key: string): string | undefined {
   return close > open + 1 ? key.slice(open + 1, close) : undefined;
 }
 
-const SLOTS = 16_384;
-
-/** The slot of a key in a Redis cluster. */
-export function slotOf(key: string): number {
-  return crc16(Buffer.from(hashTag(key) ?? key)) % SLOTS;
-}
-
 /** Tags found so far, by slot: as many as there are slots at most. */
 const tags = new Map<number, string>();
 
-/** A short text whose slot is the given one. About as many are tried as there are slots. */
 function tagForSlot(slot: number): string {
-  const known = tags.get(slot);
-  if (known !== undefined) return known;
-  for (let i = 0; ; i += 1) {
-    const tag = i.toString(36);
-    if (slotOf(tag) !== slot) continue;
+  let tag = tags.get(slot);
+  if (tag === undefined) {
+    tag = tagFor(slot);
     tags.set(slot, tag);
-    return tag;
   }
+  return tag;
 }
-
-/** CRC-16/XMODEM, which Redis uses for slots. */
-function crc16(bytes: Uint8Array): number {
-  let crc = 0;
-  for (const byte of bytes)
-    crc = ((crc << 8) & 0xffff) ^ (CRC16_TABLE[(crc >> 8) ^ byte] as number);
-  return crc;
-}
-
-const CRC16_TABLE: Uint16Array = Uint16Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte << 8;
-  for (let bit = 0; bit < 8; bit += 1) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
-  return crc & 0xffff;
-});

@@ -36,8 +36,8 @@ export class Link {
     return this.#connection === 'up';
   }
 
-  /** Whether whoever reads a key here is told when it changes. */
-  get tracks(): boolean {
+  /** Whether whoever reads this key here is told when it changes. */
+  tracks(_key: string): boolean {
     return this.#session.state.is === 'tracking';
   }
 

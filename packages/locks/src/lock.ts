@@ -1,15 +1,19 @@
-import type { Duration } from '@redcache/core';
+import type { Clock, Duration } from '@redcache/core';
+import { assertNever } from '@redcache/core/toolkit';
 import { publish } from './channels.ts';
+import type { Desk } from './desk.ts';
 import { LockLostError, type LossReason } from './errors.ts';
-import type { Lease } from './lease/lease.ts';
-import type { LockCommands } from './lock-commands.ts';
 import { leaseDuration } from './options.ts';
-import type { Leftover, Releases } from './releases.ts';
+import type { Tally } from './tally.ts';
+import type { Tenure } from './tenure.ts';
 
 /** A lock that this process holds, until it is released or lost. */
 export interface Lock extends AsyncDisposable {
   readonly key: string;
-  /** The id under which Redis knows the holder: a UUIDv7, new for each lock. */
+  /**
+   * The id under which Redis knows the holder: a UUIDv7, new for each lease. Callers of this process
+   * who get the lock one from the other hold it under the same, each with a token of its own.
+   */
   readonly holder: string;
   /**
    * Rises strictly from one holder of the key to the next, across release, expiry and flush, as long
@@ -34,9 +38,11 @@ export interface Lock extends AsyncDisposable {
    */
   extend(lease?: Duration): Promise<void>;
   /**
-   * Gives the lock back. Called again it answers the same.
+   * Gives the lock back, to the next caller of this process or to Redis. Called again it answers the
+   * same.
    *
-   * Sends: EVALSHA `release` (1 key), EVAL once on NOSCRIPT.
+   * Sends: nothing if the next caller of this process gets it; else EVALSHA `release` (1 key), EVAL
+   * once on NOSCRIPT.
    * Resolves: 'lost' if it was no longer ours, which changes nothing for whoever has it.
    * Throws: `UnavailableError` or `OutcomeUnknownError` if Redis did not answer in time; it is then
    * tried again behind the scenes until the lease has ended.
@@ -47,51 +53,82 @@ export interface Lock extends AsyncDisposable {
 }
 
 export interface HeldLockParts {
+  readonly desk: Desk;
+  readonly tenure: Tenure;
   readonly key: string;
-  readonly lockKey: string;
-  readonly holder: string;
   readonly fencingToken: bigint;
-  readonly lease: Lease;
-  readonly commands: LockCommands;
-  readonly releases: Releases;
-  /** It is held no more. */
-  readonly onEnd: (lock: HeldLock) => void;
+  readonly clock: Clock;
+  readonly tally: Tally;
 }
+
+/** `released`: by its holder, whatever becomes of the lease that it was held by. */
+type State =
+  | { readonly is: 'held' }
+  | { readonly is: 'released'; readonly outcome: Promise<'released' | 'lost'> }
+  /** A release was not answered; it may be tried again. */
+  | { readonly is: 'unanswered' }
+  | { readonly is: 'lost'; readonly reason: LossReason };
 
 export class HeldLock implements Lock {
   readonly key: string;
-  readonly holder: string;
   readonly fencingToken: bigint;
-  readonly #parts: HeldLockParts;
-  #releasing: Promise<'released' | 'lost'> | undefined;
+  readonly sinceMs: number;
+  readonly #desk: Desk;
+  readonly #tenure: Tenure;
+  readonly #clock: Clock;
+  readonly #tally: Tally;
+  #state: State = { is: 'held' };
+  #abort: AbortController | undefined;
 
-  constructor(parts: HeldLockParts) {
-    this.key = parts.key;
-    this.holder = parts.holder;
-    this.fencingToken = parts.fencingToken;
-    this.#parts = parts;
+  constructor({ desk, tenure, key, fencingToken, clock, tally }: HeldLockParts) {
+    this.key = key;
+    this.fencingToken = fencingToken;
+    this.sinceMs = clock.nowMs();
+    this.#desk = desk;
+    this.#tenure = tenure;
+    this.#clock = clock;
+    this.#tally = tally;
   }
 
-  get lease(): Lease {
-    return this.#parts.lease;
+  get holder(): string {
+    return this.#tenure.bid.holder;
   }
 
   get signal(): AbortSignal {
-    return this.lease.signal;
+    this.#look();
+    this.#abort ??= new AbortController();
+    if (this.#state.is === 'lost' && !this.#abort.signal.aborted)
+      this.#abort.abort(this.#lossOf(this.#state.reason));
+    return this.#abort.signal;
   }
 
   remainingMs(): number {
-    return this.lease.remainingMs();
+    return this.#state.is === 'held' ? this.#tenure.lease.remainingMs() : 0;
   }
 
   async extend(lease?: Duration): Promise<void> {
     const leaseMs = lease === undefined ? undefined : leaseDuration(lease, 'extend: lease');
-    await this.lease.extend(leaseMs);
+    this.#look();
+    const state = this.#state;
+    if (state.is !== 'held') throw this.#lossOf(state.is === 'lost' ? state.reason : 'closed');
+    await this.#tenure.lease.extend(leaseMs);
   }
 
   release(): Promise<'released' | 'lost'> {
-    this.#releasing ??= this.#release();
-    return this.#releasing;
+    this.#look();
+    const state = this.#state;
+    switch (state.is) {
+      case 'lost':
+        return Promise.resolve('lost');
+      case 'released':
+        return state.outcome;
+      case 'held':
+        return this.#released(this.#desk.release(this, this.#tenure));
+      case 'unanswered':
+        return this.#released(this.#tenure.lease.release());
+      default:
+        return assertNever(state);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,43 +137,47 @@ export class HeldLock implements Lock {
 
   /** What to tell a caller whose lock turned out to be lost. */
   lossError(): unknown {
-    const { signal } = this.lease;
-    if (signal.aborted) return signal.reason;
-    return new LockLostError(this.key, this.#parts.commands.lossFoundAtRelease);
+    const state = this.#state;
+    if (state.is !== 'lost') return this.#lossOf(this.#tenure.bid.lossFoundAtRelease);
+    return this.#abort?.signal.reason ?? this.#lossOf(state.reason);
   }
 
-  /** The lease says that it is lost. */
+  /** The lease that it is held by is lost. */
   wasLost(reason: LossReason): void {
-    const { key, holder } = this;
-    publish('redcache:lock:lost', () => ({ key, holder, reason }));
-    this.#parts.onEnd(this);
+    if (this.#state.is !== 'held') return;
+    this.#state = { is: 'lost', reason };
+    this.#tally.lost(reason);
+    this.#tally.ended(this.#clock.nowMs() - this.sinceMs);
+    this.#abort?.abort(this.#lossOf(reason));
+    const { key, holder, fencingToken } = this;
+    publish('redcache:lock:lost', () => ({ key, holder, fencingToken, reason }));
   }
 
-  /** The locks are closed: the holder learns that it is lost, the others need not wait for its end. */
-  async close(): Promise<void> {
-    this.lease.lose('closed');
-    await this.#parts.commands.release().catch(() => {});
+  /** A process that was stopped past the lease is to see that at its first look. */
+  #look(): void {
+    if (this.#state.is === 'held') void this.#tenure.lease.isHeld;
   }
 
-  async #release(): Promise<'released' | 'lost'> {
-    const { key, holder } = this;
-    const leftover = this.#leftover();
-    try {
-      const outcome = await this.lease.release();
-      if (outcome === 'released') publish('redcache:lock:released', () => ({ key, holder }));
-      return outcome;
-    } catch (error) {
-      this.#releasing = undefined;
-      publish('redcache:lock:release-failed', () => ({ key, holder, error }));
-      this.#parts.releases.now(leftover);
-      throw error;
-    } finally {
-      this.#parts.onEnd(this);
-    }
+  #released(outcome: Promise<'released' | 'lost'>): Promise<'released' | 'lost'> {
+    this.#state = { is: 'released', outcome };
+    const heldMs = this.#clock.nowMs() - this.sinceMs;
+    this.#tally.ended(heldMs);
+    outcome.then(
+      (is) => {
+        const { key, holder, fencingToken } = this;
+        if (is === 'released')
+          publish('redcache:lock:released', () => ({ key, holder, fencingToken, heldMs }));
+      },
+      (error: unknown) => {
+        this.#state = { is: 'unanswered' };
+        const { key, holder } = this;
+        publish('redcache:lock:release-failed', () => ({ key, holder, error }));
+      },
+    );
+    return outcome;
   }
 
-  #leftover(): Leftover {
-    const { key, lockKey, holder, lease } = this.#parts;
-    return { key, lockKey, holder, forMs: lease.remainingMs() };
+  #lossOf(reason: LossReason): LockLostError {
+    return new LockLostError(this.key, reason);
   }
 }

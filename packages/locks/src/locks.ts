@@ -1,9 +1,13 @@
 import { ClosedError, ConfigError, OutcomeUnknownError, UnavailableError } from '@redcache/core';
 import { Budget, checkKey } from '@redcache/core/toolkit';
-import { Acquisition } from './acquisition.ts';
+import { uuidv7 } from 'uuidv7';
+import { LockBid } from './bid/lock-bid.ts';
 import { type ConnectionSource, Connections, sourceOf } from './connections.ts';
+import { Desk, type DeskRules } from './desk.ts';
+import { type LockView, localView, lockView } from './inspection.ts';
 import { lockKeys } from './keys.ts';
 import type { HeldLock, Lock } from './lock.ts';
+import { HeldLockSet, type LockSet } from './lock-set.ts';
 import {
   type AcquireOptions,
   type AcquireSettings,
@@ -14,10 +18,14 @@ import {
   type TryAcquireOptions,
 } from './options.ts';
 import { Releases } from './releases.ts';
-import { Waiters } from './waiters.ts';
+import { inspect } from './scripts/inspect.ts';
+import { type LocksStats, Tally } from './tally.ts';
 
 /** What a holder does while it holds the lock; it should stop when the lock's signal aborts. */
 export type Body<T> = (lock: Lock) => T | PromiseLike<T>;
+
+/** As many of those who wait are named at most. */
+const MOST_NAMED = 100;
 
 /**
  * Locks in Redis, one key each. Made by {@link createLocks}.
@@ -29,28 +37,28 @@ export class Locks implements AsyncDisposable {
   readonly #settings: LocksSettings;
   readonly #connections: Connections;
   readonly #releases: Releases;
-  readonly #waiters = new Waiters();
-  readonly #held = new Set<HeldLock>();
-  readonly #acquisitions = new Map<Acquisition, Promise<unknown>>();
+  readonly #tally = new Tally();
+  readonly #desks = new Map<string, Desk>();
   #closing: Promise<void> | undefined;
 
   constructor(settings: LocksSettings, source: ConnectionSource) {
     const budget = new Budget(settings.clock, settings.commandTimeoutMs);
     this.#settings = settings;
-    this.#connections = new Connections(source, budget, (link) => {
-      for (const { lease } of this.#held) lease.moveTo(link);
-      for (const acquisition of this.#acquisitions.keys()) acquisition.moved();
+    this.#connections = new Connections(source, budget, () => {
+      for (const desk of this.#desks.values()) desk.moved();
     });
-    this.#releases = new Releases(this.#connections, settings.clock, budget);
+    this.#releases = new Releases(settings.clock, budget);
   }
 
   /**
    * Takes the lock of `key`, waiting for whoever has it. Callers of this process get it in the order
-   * in which they came; between processes whoever asks first when it is free.
+   * in which they came, one from the other without a round trip. Processes that wait get it in the
+   * order in which they came as well, where pushes are heard.
    *
-   * Sends: EVALSHA `acquire` (2 keys), once if the lock is free, and once more each time the first
-   * caller of this process is woken: by a release, at the end of the lease, after a reconnect. EVAL
-   * instead where the server does not know the script.
+   * Sends: EVALSHA `acquire` (1 key) if nobody of this process has the lock, once if it is free. Else
+   * the first caller of this process stands in the queue by EVALSHA `join` (3 keys), and sends it once
+   * more each time it is woken: by a release, at the end of the lease, after a reconnect. EVAL instead
+   * where the server does not know the script.
    * Time: `wait` alone bounds it, also while Redis is down or does not answer. The lease counts from
    * before the send.
    * Throws: `AcquireTimeoutError` after `wait`, `ConfigError` if the key holds something else, what
@@ -58,22 +66,67 @@ export class Locks implements AsyncDisposable {
    * Abort: rejects with the signal's reason; a lock that is still granted is given back.
    */
   async acquire(key: string, options?: AcquireOptions): Promise<Lock> {
-    const wanted = this.#wanted('acquire', key, 'acquire', options);
-    return (await this.#run(key, wanted)) as Lock;
+    return await this.#acquire('acquire', key, options);
   }
 
   /**
    * Takes the lock of `key` if it is free. Does not queue behind callers of this process who wait.
    *
-   * Sends: EVALSHA `acquire` (2 keys), EVAL once on NOSCRIPT.
-   * Resolves: null if somebody has it.
+   * Sends: EVALSHA `acquire` (1 key), EVAL once on NOSCRIPT; nothing if this process has the lock.
+   * Resolves: null if somebody has it, or is just being offered it.
    * Time: `commandTimeout` bounds it.
    * Throws: `UnavailableError` if Redis could not be asked within that time; a lock that is still
    * granted is given back.
    * Abort: as for {@link acquire}.
    */
   async tryAcquire(key: string, options?: TryAcquireOptions): Promise<Lock | null> {
-    return this.#run(key, this.#wanted('tryAcquire', key, 'try', options));
+    const wanted = this.#wanted('tryAcquire', key, false, options);
+    return await this.#deskOf(key).attempt(wanted, 'try');
+  }
+
+  /**
+   * Takes the lock of `key` from whoever has it; whoever waits goes on waiting. The signal of the
+   * holder before aborts with the reason 'taken': at once in this process, by the push in another.
+   * Until then it may still be at work, so protect what matters by the fencing token.
+   *
+   * Sends: EVALSHA `acquire` (1 key), EVAL once on NOSCRIPT. Atomic.
+   * Time, Throws, Abort: as for {@link tryAcquire}; `ConfigError` if the key holds what no lock wrote.
+   */
+  async forceAcquire(key: string, options?: TryAcquireOptions): Promise<Lock> {
+    const wanted = this.#wanted('forceAcquire', key, false, options);
+    return (await this.#deskOf(key).attempt(wanted, 'force')) as Lock;
+  }
+
+  /**
+   * Takes the locks of all keys, each once, one after the other in the order of their names: so two
+   * that want some of the same never wait for each other.
+   *
+   * Sends: for each key what {@link acquire} sends.
+   * Time: `wait` bounds all of them together.
+   * Throws: as {@link acquire}, and `LockLostError` if one was lost before all were had; the locks that
+   * were had by then are given back.
+   */
+  async acquireMany(keys: Iterable<string>, options?: AcquireOptions): Promise<LockSet> {
+    const names = [...keys];
+    for (const key of names) checkKey(key, 'acquireMany');
+    if (names.length === 0) throw new ConfigError('acquireMany: there must be a key');
+    const wanted = readAcquireOptions('acquireMany', true, options, this.#settings);
+    const { clock } = this.#settings;
+    const untilMs = wanted.waitMs === undefined ? undefined : clock.nowMs() + wanted.waitMs;
+    const held: HeldLock[] = [];
+    try {
+      for (const key of [...new Set(names)].sort()) {
+        this.#assertOpen('acquireMany');
+        wanted.signal?.throwIfAborted();
+        const waitMs = untilMs === undefined ? undefined : Math.max(0, untilMs - clock.nowMs());
+        held.push(await this.#deskOf(key).acquire({ ...wanted, waitMs }));
+      }
+      for (const lock of held) lock.signal.throwIfAborted();
+      return new HeldLockSet(held);
+    } catch (error) {
+      await new HeldLockSet(held)[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /**
@@ -90,19 +143,7 @@ export class Locks implements AsyncDisposable {
     const body = rest.at(-1);
     if (typeof body !== 'function') throw new ConfigError('withLock: the body must be a function');
     const options = rest.length > 1 ? (rest[0] as AcquireOptions) : undefined;
-    const wanted = this.#wanted('withLock', key, 'acquire', options);
-    const lock = (await this.#run(key, wanted)) as HeldLock;
-    let result: T;
-    try {
-      result = await body(lock);
-    } catch (error) {
-      await lock[Symbol.asyncDispose]();
-      throw error;
-    }
-    // Not answered: the lock was held until now, and ends by itself.
-    const outcome = await lock.release().catch(() => 'unanswered' as const);
-    if (outcome === 'lost') throw lock.lossError();
-    return result;
+    return runHolding(await this.#acquire('withLock', key, options), body);
   }
 
   /**
@@ -115,14 +156,38 @@ export class Locks implements AsyncDisposable {
     checkKey(key, 'isLocked');
     this.#assertOpen('isLocked');
     const { lock } = lockKeys(this.#settings.prefix, key);
-    try {
+    return this.#asked(key, async () => {
       const count = await this.#connections.current.ask(key, (port) => port.send(['EXISTS', lock]));
       return Number(count) > 0;
-    } catch (cause) {
-      // A question that was not answered has changed nothing.
-      if (!(cause instanceof OutcomeUnknownError)) throw cause;
-      throw new UnavailableError(cause.message, { key, cause });
+    });
+  }
+
+  /**
+   * Who has the lock of `key` and for how long, which processes wait for it, and what this process
+   * itself has and wants of it. It may be otherwise by the time the answer is here.
+   *
+   * Sends: EVALSHA `inspect` (1 key), EVAL once on NOSCRIPT. Names the first 100 that wait.
+   * Throws: `UnavailableError` if Redis could not be asked within `commandTimeout`.
+   */
+  async inspect(key: string): Promise<LockView> {
+    checkKey(key, 'inspect');
+    this.#assertOpen('inspect');
+    const { prefix, clock } = this.#settings;
+    const keys = lockKeys(prefix, key);
+    const seen = await this.#asked(key, () =>
+      this.#connections.current.ask(key, (port) => inspect(port, keys, MOST_NAMED)),
+    );
+    return lockView(key, seen, localView(this.#desks.get(key), clock.nowMs()));
+  }
+
+  /** What the locks have gone through since they were made. Sends nothing. */
+  stats(): LocksStats {
+    let [held, waiting] = [0, 0];
+    for (const desk of this.#desks.values()) {
+      for (const { users } of desk.tenures) held += users.size;
+      waiting += desk.waiting.length;
     }
+    return this.#tally.stats({ held, waiting });
   }
 
   /**
@@ -143,46 +208,59 @@ export class Locks implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const closed = new ClosedError('the locks are closed');
-    const ending = [...this.#acquisitions];
-    for (const [acquisition] of ending) acquisition.exhaust(closed);
-    const givenBack = [...this.#held].map((lock) => lock.close());
-    // What their attempts may have left in Redis is known when they have ended.
-    await Promise.allSettled(ending.map(([, running]) => running));
-    await Promise.all([this.#releases.close(), ...givenBack]);
+    await Promise.all([...this.#desks.values()].map((desk) => desk.close(closed)));
+    // What attempts may have left in Redis is known by now.
+    await this.#releases.close();
     await this.#connections.close();
   }
 
-  #wanted(
-    where: string,
-    key: string,
-    how: AcquireSettings['how'],
-    options: unknown,
-  ): AcquireSettings {
+  async #acquire(where: string, key: string, options: unknown): Promise<HeldLock> {
+    const wanted = this.#wanted(where, key, true, options);
+    return this.#deskOf(key).acquire(wanted);
+  }
+
+  #wanted(where: string, key: string, waits: boolean, options: unknown): AcquireSettings {
     checkKey(key, where);
-    const wanted = readAcquireOptions(where, how, options, this.#settings);
+    const wanted = readAcquireOptions(where, waits, options, this.#settings);
     this.#assertOpen(where);
+    wanted.signal?.throwIfAborted();
     return wanted;
   }
 
-  async #run(key: string, wanted: AcquireSettings): Promise<HeldLock | null> {
-    const acquisition = new Acquisition(
-      {
-        settings: this.#settings,
-        connections: this.#connections,
-        waiters: this.#waiters,
-        releases: this.#releases,
-        held: this.#held,
-      },
+  #deskOf(key: string): Desk {
+    const known = this.#desks.get(key);
+    if (known !== undefined) return known;
+    const desk = new Desk({
       key,
-      lockKeys(this.#settings.prefix, key),
-      wanted,
-    );
-    const running = acquisition.run();
-    this.#acquisitions.set(acquisition, running);
+      settings: this.#settings,
+      rules: this.#mutex(key),
+      releases: this.#releases,
+      tally: this.#tally,
+      onIdle: () => {
+        if (this.#desks.get(key) === desk) this.#desks.delete(key);
+      },
+    });
+    this.#desks.set(key, desk);
+    return desk;
+  }
+
+  #mutex(key: string): DeskRules {
+    const keys = lockKeys(this.#settings.prefix, key);
+    const [connections, tally] = [this.#connections, this.#tally];
+    return {
+      bid: () => new LockBid({ connections, key, keys, tally, holder: uuidv7() }),
+      mayUse: ({ users }) => users.size === 0,
+      mayBid: (tenures) => tenures.size === 0,
+    };
+  }
+
+  /** A question that was not answered has changed nothing. */
+  async #asked<T>(key: string, ask: () => Promise<T>): Promise<T> {
     try {
-      return await running;
-    } finally {
-      this.#acquisitions.delete(acquisition);
+      return await ask();
+    } catch (cause) {
+      if (!(cause instanceof OutcomeUnknownError)) throw cause;
+      throw new UnavailableError(cause.message, { key, cause });
     }
   }
 
@@ -191,10 +269,24 @@ export class Locks implements AsyncDisposable {
   }
 }
 
+async function runHolding<T>(lock: HeldLock, body: Body<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await body(lock);
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+  // Not answered: the lock was held until now, and ends by itself.
+  const outcome = await lock.release().catch(() => 'unanswered' as const);
+  if (outcome === 'lost') throw lock.lossError();
+  return result;
+}
+
 /**
  * Makes locks over one client of node-redis. Sends nothing.
  *
- * Throws: `ConfigError` for bad or unknown options, and for what is no single client.
+ * Throws: `ConfigError` for bad or unknown options, and for what is no client.
  */
 export function createLocks(options: LocksOptions): Locks {
   const { client, tracking, ...settings } = readLocksOptions(options);

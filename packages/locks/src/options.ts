@@ -3,6 +3,7 @@ import type { SingleClient } from '@redcache/core/node-redis';
 import {
   abortSignal,
   count,
+  countTo,
   duration,
   flag,
   having,
@@ -39,6 +40,12 @@ export interface LocksOptions {
   readonly tracking?: TrackingMode;
   /** How to ask again where no push is heard. */
   readonly retry?: RetryOptions;
+  /**
+   * For how long, and to how many of its own callers, a process may pass on a lock that other
+   * processes wait for, before it is their turn; default 50 ms, 1000. One that nobody else waits for
+   * is passed on for as long as there are callers.
+   */
+  readonly handoff?: HandoffOptions;
   /** How long an answer of Redis may take before it counts as unavailable; default '1s'. */
   readonly commandTimeout?: Duration;
   /** For tests and hosts with a clock of their own. */
@@ -52,6 +59,11 @@ export interface RetryOptions {
   readonly jitter?: number;
   /** Polls before `acquire` gives up with `AcquireTimeoutError`; default: no limit but `wait`. */
   readonly attempts?: number;
+}
+
+export interface HandoffOptions {
+  readonly maxMs?: Duration;
+  readonly maxCount?: number;
 }
 
 export interface TryAcquireOptions {
@@ -73,19 +85,26 @@ export interface LocksSettings {
   readonly autoExtend: boolean;
   readonly driftRatio: number;
   readonly retry: RetrySettings;
+  readonly handoff: HandoffSettings;
   readonly commandTimeoutMs: number;
   readonly clock: Clock;
+  /** What a call wants that says nothing. */
+  readonly acquire: AcquireSettings;
 }
 
-interface RetrySettings {
+export interface RetrySettings {
   readonly delayMs: number;
   readonly jitter: number;
   readonly attempts: number;
 }
 
-/** What one call wants. `try`: it does not wait for whoever has the lock. */
+export interface HandoffSettings {
+  readonly maxMs: number;
+  readonly maxCount: number;
+}
+
+/** What one call wants. */
 export interface AcquireSettings {
-  readonly how: 'acquire' | 'try';
   readonly leaseMs: number;
   readonly autoExtend: boolean;
   readonly signal: AbortSignal | undefined;
@@ -111,6 +130,42 @@ const retryOptions: OptionReader<RetrySettings> = (value, name) => {
   return { delayMs: read.delay, jitter: read.jitter, attempts: read.attempts };
 };
 
+/** More would let the tokens run ahead of the clock that has to cover for them after a flush. */
+const MOST_HANDOFFS = 1_000_000;
+
+const handoffOptions: OptionReader<HandoffSettings> = (value, name) => {
+  const read = readOptions(name, value, {
+    maxMs: optional(duration, 50),
+    maxCount: optional(countTo(MOST_HANDOFFS), 1_000),
+  });
+  return read;
+};
+
+export type LockPreset = Required<Pick<LocksOptions, 'lease' | 'driftRatio' | 'retry'>>;
+
+/**
+ * Options for common uses, to be spread into those of `createLocks`.
+ *
+ * `default`: a lock around work of seconds. `rateLimiter`: one that is held for moments, where it is
+ * better to be refused soon than to wait. `retry` says how often and when to ask again where no push
+ * is heard; elsewhere those who wait are woken, for as long as `wait` allows.
+ */
+export const lockPresets: {
+  readonly default: LockPreset;
+  readonly rateLimiter: LockPreset;
+} = {
+  default: {
+    lease: '10s',
+    driftRatio: 0.01,
+    retry: { attempts: 3, delay: '500ms', jitter: 0.5 },
+  },
+  rateLimiter: {
+    lease: '1s',
+    driftRatio: 0.01,
+    retry: { attempts: 2, delay: '50ms', jitter: 0.5 },
+  },
+};
+
 export function readLocksOptions(
   options: unknown,
 ): LocksSettings & { readonly client: SingleClient; readonly tracking: TrackingMode } {
@@ -122,30 +177,34 @@ export function readLocksOptions(
     driftRatio: optional(ratio(0, 0.5), 0.01),
     tracking: optional(oneOf('auto', 'poll'), 'auto'),
     retry: retryOptions,
+    handoff: handoffOptions,
     commandTimeout: optional(duration, 1_000),
     clock: optional(having<Clock>('nowMs', 'setTimer'), systemClock),
   });
-  const { lease, commandTimeout, ...rest } = read;
-  return { ...rest, leaseMs: lease, commandTimeoutMs: commandTimeout };
+  const { lease: leaseMs, commandTimeout: commandTimeoutMs, autoExtend, ...rest } = read;
+  const acquire = { leaseMs, autoExtend, signal: undefined, waitMs: undefined };
+  return { ...rest, autoExtend, leaseMs, commandTimeoutMs, acquire };
 }
 
-/** `where` names the call. */
+/** `where` names the call; `waits`: whether it takes `wait`. */
 export function readAcquireOptions(
   where: string,
-  how: AcquireSettings['how'],
+  waits: boolean,
   options: unknown,
   defaults: LocksSettings,
 ): AcquireSettings {
+  // Most calls give none, and this is on the way of every one.
+  if (options === undefined) return defaults.acquire;
   const readers = {
     lease: optional(leaseDuration, defaults.leaseMs),
     autoExtend: optional(flag, defaults.autoExtend),
     signal: abortSignal,
   };
-  if (how === 'try') {
+  if (!waits) {
     const { lease, ...rest } = readOptions(where, options, readers);
-    return { ...rest, how, leaseMs: lease, waitMs: undefined };
+    return { ...rest, leaseMs: lease, waitMs: undefined };
   }
   const wait = optional<number | undefined>(duration, undefined);
   const { lease, wait: waitMs, ...rest } = readOptions(where, options, { ...readers, wait });
-  return { ...rest, how, leaseMs: lease, waitMs };
+  return { ...rest, leaseMs: lease, waitMs };
 }

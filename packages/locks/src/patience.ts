@@ -8,54 +8,37 @@ export interface PatienceOptions {
   readonly waitMs: number | undefined;
   /** The error for when that time is over. */
   readonly timeout: () => unknown;
+  /** Called once, with what the caller is to be told; not if it is over from the start. */
+  readonly onOver: (error: unknown) => void;
 }
 
-/** `over`: the caller has gone, and this is what it is told. */
-type State = { readonly is: 'waiting' } | { readonly is: 'over'; readonly error: unknown };
-
-/** How long a caller waits: until its own time is over, its signal aborts, or the locks are closed. */
+/** How long a caller waits: until its own time is over, its signal aborts, or somebody ends it. */
 export class Patience {
   readonly #stopSignal: (() => void) | undefined;
   readonly #timer: Timer | undefined;
-  #state: State = { is: 'waiting' };
-  #onOver: (() => void) | undefined;
+  readonly #onOver: (error: unknown) => void;
+  #isOver = false;
 
-  constructor({ clock, signal, waitMs, timeout }: PatienceOptions) {
-    if (signal?.aborted) this.#state = { is: 'over', error: signal.reason };
-    else if (signal) this.#stopSignal = onAbort(signal, () => this.exhaust(signal.reason));
+  constructor({ clock, signal, waitMs, timeout, onOver }: PatienceOptions) {
+    this.#onOver = onOver;
+    if (signal !== undefined) this.#stopSignal = onAbort(signal, () => this.exhaust(signal.reason));
     if (waitMs !== undefined) this.#timer = clock.setTimer(waitMs, () => this.exhaust(timeout()));
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** The first reason counts. */
   exhaust(error: unknown): void {
-    if (this.#state.is === 'over') return;
-    this.#state = { is: 'over', error };
-    this.#onOver?.();
+    if (this.#isOver) return;
+    this.end();
+    this.#onOver(error);
   }
 
-  get isOver(): boolean {
-    return this.#state.is === 'over';
-  }
-
-  throwIfOver(): void {
-    if (this.#state.is === 'over') throw this.#state.error;
-  }
-
-  /** Settles as the promise does, or rejects as soon as the caller has gone; the promise goes on. */
-  orOver<T>(promise: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const rejectIfOver = (): void => {
-        if (this.#state.is === 'over') reject(this.#state.error);
-      };
-      rejectIfOver();
-      this.#onOver = rejectIfOver;
-      promise.then(resolve, reject);
-    });
-  }
-
-  /** Takes back timer and listener. */
+  /** Takes back timer and listener: it ends no more by itself. */
   end(): void {
-    this.#onOver = undefined;
+    this.#isOver = true;
     this.#timer?.cancel();
     this.#stopSignal?.();
   }

@@ -1,13 +1,10 @@
 import type { Clock, Timer } from '@redcache/core';
 import type { Budget } from '@redcache/core/toolkit';
-import type { Connections } from './connections.ts';
-import { release } from './scripts/release.ts';
 
 /** A lock that nobody uses any more but that may still stand in Redis. */
 export interface Leftover {
-  readonly key: string;
-  readonly lockKey: string;
-  readonly holder: string;
+  /** Rejects if that was not answered. */
+  readonly giveBack: () => Promise<unknown>;
   /** How long it may still stand once there is a try to give it back. */
   readonly forMs: number;
 }
@@ -22,7 +19,6 @@ const LONGEST_PAUSE_MS = 1_000;
  * had gone when the answer came, a release that was not answered. Tries until the lease has ended.
  */
 export class Releases {
-  readonly #connections: Connections;
   readonly #clock: Clock;
   readonly #budget: Budget;
   readonly #answers = new Set<Promise<unknown>>();
@@ -30,8 +26,7 @@ export class Releases {
   readonly #pauses = new Map<Timer, () => void>();
   #state: 'open' | 'closing' | 'closed' = 'open';
 
-  constructor(connections: Connections, clock: Clock, budget: Budget) {
-    this.#connections = connections;
+  constructor(clock: Clock, budget: Budget) {
     this.#clock = clock;
     this.#budget = budget;
   }
@@ -69,12 +64,12 @@ export class Releases {
     await Promise.all(this.#releasing);
   }
 
-  async #release({ key, lockKey, holder, forMs }: Leftover): Promise<void> {
+  async #release({ giveBack, forMs }: Leftover): Promise<void> {
     const untilAtMs = this.#clock.nowMs() + forMs;
     let pauseMs = FIRST_PAUSE_MS;
     while (this.#clock.nowMs() < untilAtMs) {
       try {
-        await this.#connections.current.ask(key, (port) => release(port, lockKey, holder));
+        await giveBack();
         return;
       } catch {
         // Not sent, or nobody knows whether it ran: a repeat does no harm.

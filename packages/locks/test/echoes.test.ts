@@ -43,7 +43,7 @@ const lags = fc.array(fc.nat(3), { minLength: 24, maxLength: 24 });
 
 function counted(frames: readonly Heard[]): typeof NO_ECHOES {
   return frames.reduce(
-    (echoes, { what }) => (what === 'push' ? pushSeen(echoes) : writeConfirmed(echoes)),
+    (echoes, { what }) => (what === 'push' ? pushSeen(echoes) : writeConfirmed(echoes, 1)),
     NO_ECHOES,
   );
 }

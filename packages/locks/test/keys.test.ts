@@ -1,6 +1,7 @@
+import { slotOf } from '@redcache/core/toolkit';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { lockKeys, slotOf } from '../src/keys.ts';
+import { lockKeys } from '../src/keys.ts';
 
 // From the cluster specification of Redis, and CLUSTER KEYSLOT.
 test.for([

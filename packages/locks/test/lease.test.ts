@@ -1,10 +1,12 @@
 import { ManualClock, settled } from '@redcache/core/testing';
 import { Budget } from '@redcache/core/toolkit';
 import { expect, test } from 'vitest';
+import { LockBid } from '../src/bid/lock-bid.ts';
 import { Connections } from '../src/connections.ts';
+import { lockKeys } from '../src/keys.ts';
 import { Lease, type LeaseOptions } from '../src/lease/lease.ts';
-import { LockCommands } from '../src/lock-commands.ts';
-import { acquire } from '../src/scripts/acquire.ts';
+import { listenTo } from '../src/lease/listen.ts';
+import { Tally } from '../src/tally.ts';
 import { ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
@@ -22,24 +24,30 @@ interface Ground {
   assertIdle(): void;
 }
 
+function bidOver(connections: Connections): LockBid {
+  const [holder, tally] = ['me', new Tally()];
+  return new LockBid({ connections, key: 'k', keys: lockKeys('', 'k'), holder, tally });
+}
+
 async function hold(options: Partial<LeaseOptions> = {}): Promise<Ground> {
   const clock = new ManualClock();
   const server = new ModelServer(clock);
   const { port, engine, session } = await server.connect();
   const link = { port, engine, session };
   const connections = new Connections({ first: link }, new Budget(clock, 100), () => {});
+  const bid = bidOver(connections);
   const listenersBefore = port.listeners;
   const told: string[] = [];
   const lease = new Lease({
-    ...{ key: 'k', label: 'k', leaseMs: LEASE_MS, driftRatio: 0.01, autoExtend: true },
-    ...{ clock, port, engine, commands: new LockCommands(connections, 'k', 'k', 'me') },
+    ...{ label: 'k', leaseMs: LEASE_MS, driftRatio: 0.01, autoExtend: true },
+    ...{ clock, listen: bid.listen, commands: bid },
     onForeignPush: () => void told.push('foreign'),
     onLost: (reason) => void told.push(reason),
     ...options,
   });
   lease.acquiring();
-  await acquire(port, { lock: 'k', fence: 'f' }, 'me', LEASE_MS);
-  lease.held();
+  await bid.take({ leaseMs: LEASE_MS, tokens: 1 }, 'if-free');
+  lease.held(0);
   told.length = 0;
   const sent = (): string[] => port.log.splice(0);
   sent();
@@ -329,11 +337,10 @@ test('tells its owner of pushes before it is held, and of none before it was sen
   const { port, engine } = await server.connect();
   const told: string[] = [];
   const lease = new Lease({
-    ...{ key: 'k', label: 'k', leaseMs: LEASE_MS, driftRatio: 0.01, autoExtend: true },
-    ...{ clock, port, engine },
-    commands: new LockCommands(
+    ...{ label: 'k', leaseMs: LEASE_MS, driftRatio: 0.01, autoExtend: true },
+    ...{ clock, listen: listenTo({ engine, port }, 'k') },
+    commands: bidOver(
       new Connections({ first: { port, engine } }, new Budget(clock, 100), () => {}),
-      ...(['k', 'k', 'me'] as const),
     ),
     onForeignPush: () => void told.push('foreign'),
   });

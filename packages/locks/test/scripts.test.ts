@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { ACQUIRE } from '../src/scripts/acquire.ts';
 import { EXTEND } from '../src/scripts/extend.ts';
+import { INSPECT } from '../src/scripts/inspect.ts';
+import { JOIN } from '../src/scripts/join.ts';
 import { RELEASE } from '../src/scripts/release.ts';
 
 const numbers = (lua: string, name: string): number[] => [
@@ -10,6 +12,8 @@ const numbers = (lua: string, name: string): number[] => [
 test.for([
   ['acquire', ACQUIRE],
   ['extend', EXTEND],
+  ['inspect', INSPECT],
+  ['join', JOIN],
   ['release', RELEASE],
 ] as const)(
   'the header of %s describes the keys and arguments that its code uses',
@@ -24,7 +28,10 @@ test.for([
   },
 );
 
-test.for([ACQUIRE, EXTEND, RELEASE])('every key that is declared is read: %#', (script) => {
-  const read = [...script.lua.matchAll(/'GET', KEYS\[(\d+)\]/g)].map(([, n]) => Number(n));
-  expect([...new Set(read)].sort()).toEqual(Array.from({ length: script.keys }, (_, i) => i + 1));
-});
+test.for([ACQUIRE, EXTEND, INSPECT, JOIN, RELEASE])(
+  'every key that is declared is read: %#',
+  (script) => {
+    const read = [...script.lua.matchAll(/'GET', KEYS\[(\d+)\]/g)].map(([, n]) => Number(n));
+    expect([...new Set(read)].sort()).toEqual(Array.from({ length: script.keys }, (_, i) => i + 1));
+  },
+);

@@ -64,7 +64,8 @@ test('the first who waits has a tracked connection opened, asks there again, and
 test('locks that are held already are looked at there, so that their holders hear pushes too', async () => {
   const { locks, opened, server, port } = await openUntracked();
   const lock = await locks.acquire('held');
-  void locks.acquire('held').catch(() => {});
+  server.set('l:other', '0-a:1', 60_000);
+  void locks.acquire('other').catch(() => {});
   await settled();
   opened[0]?.up();
   await settled();

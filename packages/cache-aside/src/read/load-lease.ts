@@ -1,5 +1,5 @@
 import type { Clock, TrackingCache } from '@redcache/core';
-import { Lease } from '@redcache/locks/lease';
+import { Lease, listenTo } from '@redcache/locks/lease';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Reading } from './reading.ts';
 
@@ -22,15 +22,13 @@ export function loadLease(
 ): Lease {
   const { engine, keyspace, clock, hardMs } = around;
   return new Lease({
-    key,
     label: name,
     leaseMs: policy.leaseMs,
     driftRatio: DRIFT_RATIO,
     autoExtend: true,
     extendUntilAtMs: clock.nowMs() + hardMs,
     clock,
-    engine,
-    port: keyspace.port,
+    listen: listenTo({ engine, port: keyspace.port }, key),
     commands: {
       extend: (leaseMs) => keyspace.extend(key, mark, leaseMs),
       release: () => keyspace.release(key, mark),

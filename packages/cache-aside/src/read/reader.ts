@@ -290,7 +290,7 @@ export class Reader {
       throw error;
     }
     this.#engine.release(guard);
-    life.held();
+    life.held(1);
     return { is: 'claim', claim: { read, lease: { life, placeholder: mark } } };
   }
 }

@@ -1,5 +1,6 @@
 import { type Clock, type CommandPort, type Remaining, UnavailableError } from '@redcache/core';
 import { Budget, isServerError, runScript, TIMED_OUT } from '@redcache/core/toolkit';
+import type { Extension } from '@redcache/locks/lease';
 import { acquire } from '../scripts/acquire.ts';
 import { extend } from '../scripts/extend.ts';
 import { fill } from '../scripts/fill.ts';
@@ -97,14 +98,11 @@ export class Keyspace {
   }
 
   /** Sends: EVALSHA `extend` (1 key). Atomic. */
-  async extend(
-    key: string,
-    placeholder: string,
-    leaseMs: number,
-  ): Promise<'extended' | 'deleted' | 'taken'> {
+  async extend(key: string, placeholder: string, leaseMs: number): Promise<Extension> {
     const args = [placeholder, String(leaseMs)];
     const reply = await this.#ask(() => runScript(this.port, extend, [key], args));
-    return reply === 1 ? 'extended' : reply === 0 ? 'deleted' : 'taken';
+    if (reply === 1) return { is: 'extended', echoes: 1 };
+    return { is: reply === 0 ? 'deleted' : 'taken' };
   }
 
   /** Sends: EVALSHA `release` (1 key). Atomic. */

@@ -1,8 +1,8 @@
 /**
  * Tells pushes that are echoes of our own writes from those somebody else caused, by counting.
  *
- * A write of ours (read, write, read in one script) is followed by exactly one push, after its
- * reply. The push may be handled before the code that awaits the reply, so while a write is under
+ * How many pushes follow a write of ours, after its reply, is known by then: exactly one for a
+ * script that reads a key, writes it and reads it again, none where nobody had read it before. The push may be handled before the code that awaits the reply, so while a write is under
  * way a push too many means nothing yet; once the reply has been counted it does.
  *
  * A count is only good for one connection and from one look at the key to the next: start anew when
@@ -10,7 +10,7 @@
  * expecting one that never comes would hide a push of somebody else's.
  */
 export interface Echoes {
-  /** Writes of ours that Redis has confirmed. */
+  /** Pushes that writes of ours cause which Redis has confirmed. */
   readonly confirmed: number;
   readonly seen: number;
 }
@@ -21,8 +21,9 @@ export function pushSeen({ confirmed, seen }: Echoes): Echoes {
   return { confirmed, seen: seen + 1 };
 }
 
-export function writeConfirmed({ confirmed, seen }: Echoes): Echoes {
-  return { confirmed: confirmed + 1, seen };
+/** Redis has confirmed what so many pushes follow. */
+export function writeConfirmed({ confirmed, seen }: Echoes, echoes: number): Echoes {
+  return { confirmed: confirmed + echoes, seen };
 }
 
 /** More pushes than our confirmed writes explain. */

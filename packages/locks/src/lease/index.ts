@@ -1,3 +1,4 @@
 export { LockLostError, type LossReason } from '../errors.ts';
-export type { LeaseCommands, Verdict } from './commands.ts';
+export type { Extension, LeaseCommands, Verdict } from './commands.ts';
 export { Lease, type LeaseOptions } from './lease.ts';
+export { type Heard, type Listen, listenTo } from './listen.ts';

@@ -1,13 +1,12 @@
-import type { Clock, CommandPort, Timer, TrackingCache, WakeCause } from '@redcache/core';
+import type { Clock, Timer } from '@redcache/core';
 import { assertNever, callSafely } from '@redcache/core/toolkit';
 import { LockLostError, type LossReason } from '../errors.ts';
 import type { LeaseCommands } from './commands.ts';
+import type { Heard, Listen } from './listen.ts';
 import type { LeaseEffect, LeaseEvent, LeaseRules, LeaseState } from './state.ts';
 import { transition, wakeAtMs } from './transition.ts';
 
 export interface LeaseOptions {
-  /** The key in Redis whose pushes concern the lease. */
-  readonly key: string;
   /** The key as its user knows it, for errors. */
   readonly label: string;
   readonly leaseMs: number;
@@ -18,8 +17,8 @@ export interface LeaseOptions {
   /** No automatic extension from this time of the clock on. */
   readonly extendUntilAtMs?: number | undefined;
   readonly clock: Clock;
-  readonly engine: TrackingCache;
-  readonly port: CommandPort;
+  /** What befalls the lease in Redis, and the connection. */
+  readonly listen: Listen;
   readonly commands: LeaseCommands;
   /**
    * Called synchronously, from the send of the acquiring script on, at any push of the key that is
@@ -43,7 +42,7 @@ export interface LeaseOptions {
  */
 export class Lease {
   readonly #options: LeaseOptions;
-  readonly #rules: LeaseRules;
+  #rules: LeaseRules;
   readonly #asks = new Map<number, { resolve(): void; reject(error: unknown): void }>();
   #state: LeaseState = { is: 'idle', connected: false };
   #nextAsk = 0;
@@ -61,7 +60,7 @@ export class Lease {
       autoExtend: options.autoExtend,
       extendUntilAtMs: options.extendUntilAtMs ?? Infinity,
     };
-    this.#stopListening = this.#listen(options);
+    this.#stopListening = this.#listenBy(options.listen);
   }
 
   /** The acquiring script is about to be sent (again): the deadline counts from here. */
@@ -70,11 +69,11 @@ export class Lease {
   }
 
   /**
-   * The acquiring script has written the lease; one echo of it is expected. If that took longer
-   * than the lease is good for, it is lost already.
+   * The acquiring script has written the lease; so many echoes of it are expected. If that took
+   * longer than the lease is good for, it is lost already.
    */
-  held(): void {
-    this.#dispatch({ is: 'granted', nowMs: this.#nowMs });
+  held(echoes: number): void {
+    this.#dispatch({ is: 'granted', echoes, nowMs: this.#nowMs });
   }
 
   /** The acquiring script did not get the lease, or failed. Idempotent. */
@@ -105,6 +104,15 @@ export class Lease {
     if (state.is === 'lost' && !this.#abort.signal.aborted)
       this.#abort.abort(this.#lostError(state.reason));
     return this.#abort.signal;
+  }
+
+  /** How long it is extended for. */
+  get leaseMs(): number {
+    return this.#state.is === 'held' ? this.#state.leaseMs : this.#rules.leaseMs;
+  }
+
+  get autoExtends(): boolean {
+    return this.#rules.autoExtend;
   }
 
   /** Looks at the clock, not at a timer. */
@@ -155,11 +163,17 @@ export class Lease {
     return this.#releasing;
   }
 
-  /** From now on the lease is kept over this connection: its pushes count, and it is asked first. */
-  moveTo(connection: Pick<LeaseOptions, 'engine' | 'port'>): void {
+  /** What is wanted of it from now on. The time that it has left is not changed by that. */
+  rule(wanted: Pick<LeaseRules, 'leaseMs' | 'autoExtend'>): void {
+    this.#rules = { ...this.#rules, ...wanted };
+    this.#dispatch({ is: 'ruled', nowMs: this.#nowMs });
+  }
+
+  /** From now on the lease is kept over another connection: its pushes count, and it is asked first. */
+  moveTo(listen: Listen): void {
     if (this.#state.is !== 'held' && this.#state.is !== 'acquiring') return;
     this.#stopListening();
-    this.#stopListening = this.#listen(connection);
+    this.#stopListening = this.#listenBy(listen);
     this.#dispatch({ is: 'severed', nowMs: this.#nowMs });
   }
 
@@ -185,25 +199,26 @@ export class Lease {
     return this.#state;
   }
 
-  #listen({ engine, port }: Pick<LeaseOptions, 'engine' | 'port'>): () => void {
-    const stopPushes = engine.onInvalidation(this.#options.key, (cause) => this.#hear(cause));
+  #listenBy(listen: Listen): () => void {
     let stopped = false;
-    const stopConnection = port.onConnection((connection) => {
+    const stop = listen((heard) => {
       // One that moves to another connection because this one is lost is told of the loss all the
       // same, if it stood further down the list; but it is no concern of its own any more.
-      if (!stopped)
-        this.#dispatch({ is: 'connection', up: connection === 'up', nowMs: this.#nowMs });
+      if (!stopped) this.#hear(heard);
     });
     return () => {
       stopped = true;
-      stopPushes();
-      stopConnection();
+      stop();
     };
   }
 
-  #hear(cause: WakeCause): void {
+  #hear(heard: Heard): void {
     const nowMs = this.#nowMs;
-    switch (cause) {
+    switch (heard) {
+      case 'up':
+      case 'down':
+        this.#dispatch({ is: 'connection', up: heard === 'up', nowMs });
+        break;
       case 'push':
         this.#dispatch({ is: 'pushed', nowMs });
         break;
@@ -215,7 +230,7 @@ export class Lease {
         this.#dispatch({ is: 'severed', nowMs });
         break;
       default:
-        assertNever(cause);
+        assertNever(heard);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { LossReason } from '../errors.ts';
-import type { Verdict } from './commands.ts';
+import type { Extension, Verdict } from './commands.ts';
 import type { Echoes } from './echoes.ts';
 
 /**
@@ -82,7 +82,8 @@ type Running =
 
 export type LeaseEvent = { readonly nowMs: number } & (
   | { readonly is: 'acquiring' }
-  | { readonly is: 'granted' }
+  /** `echoes`: the pushes of our own that the grant causes. */
+  | { readonly is: 'granted'; readonly echoes: number }
   | { readonly is: 'pushed' }
   | { readonly is: 'flushed' }
   /** Pushes may have been missed: the connection was lost, or another one is listened to now. */
@@ -91,9 +92,11 @@ export type LeaseEvent = { readonly nowMs: number } & (
   /** Time has passed, or somebody looks. */
   | { readonly is: 'tick' }
   | { readonly is: 'asked'; readonly id: number; readonly leaseMs: number | undefined }
-  | { readonly is: 'extend-answered'; readonly answer: 'extended' | 'deleted' | 'taken' }
+  | { readonly is: 'extend-answered'; readonly answer: Extension }
   | { readonly is: 'verify-answered'; readonly verdict: Verdict }
   | { readonly is: 'unanswered'; readonly error: unknown }
+  /** The rules are others from now on. */
+  | { readonly is: 'ruled' }
   | { readonly is: 'release' }
   | { readonly is: 'end' }
   | { readonly is: 'lose'; readonly reason: LossReason }
@@ -111,7 +114,7 @@ export type LeaseEffect =
   /** Tell the owner about a push that is not surely our own echo. */
   | { readonly do: 'tell-foreign' };
 
-/** What does not change in the life of a lease. */
+/** What its owner wants of a lease. */
 export interface LeaseRules {
   readonly leaseMs: number;
   readonly driftRatio: number;

@@ -1,6 +1,6 @@
 import { assertNever } from '@redcache/core/toolkit';
 import type { LossReason } from '../errors.ts';
-import type { Verdict } from './commands.ts';
+import type { Extension, Verdict } from './commands.ts';
 import { type Echoes, NO_ECHOES, pushSeen, unexplained, writeConfirmed } from './echoes.ts';
 import type {
   AcquiringState,
@@ -67,7 +67,7 @@ function beforeHeld(
       return [{ is: 'acquiring', connected, sentAtMs, echoes: NO_ECHOES, doubt: undefined }, []];
     }
     case 'granted':
-      return state.is === 'acquiring' ? granted(state, event.nowMs, rules) : [state, []];
+      return state.is === 'acquiring' ? granted(state, event, rules) : [state, []];
     case 'pushed':
       if (state.is === 'idle') return [state, []];
       return [{ ...state, echoes: pushSeen(state.echoes) }, [{ do: 'tell-foreign' }]];
@@ -86,15 +86,20 @@ function beforeHeld(
     case 'extend-answered':
     case 'verify-answered':
     case 'unanswered':
+    case 'ruled':
       return [state, []];
     default:
       return assertNever(event);
   }
 }
 
-function granted(state: AcquiringState, nowMs: number, rules: LeaseRules): Step {
+function granted(
+  state: AcquiringState,
+  event: { readonly echoes: number; readonly nowMs: number },
+  rules: LeaseRules,
+): Step {
   const { leaseMs } = rules;
-  const echoes = writeConfirmed(state.echoes);
+  const echoes = writeConfirmed(state.echoes, event.echoes);
   const held: HeldState = {
     is: 'held',
     connected: state.connected,
@@ -109,7 +114,7 @@ function granted(state: AcquiringState, nowMs: number, rules: LeaseRules): Step 
     failures: 0,
     retryAtMs: -Infinity,
   };
-  return proceed(held, nowMs, rules);
+  return proceed(held, event.nowMs, rules);
 }
 
 function whileHeld(state: HeldState, event: LeaseEvent, rules: LeaseRules): Step {
@@ -125,6 +130,8 @@ function whileHeld(state: HeldState, event: LeaseEvent, rules: LeaseRules): Step
       return lose(event.reason);
     case 'tick':
       return proceed(state, nowMs, rules);
+    case 'ruled':
+      return proceed(ruled(state, rules), nowMs, rules);
     case 'pushed':
       return pushed(state, nowMs, rules);
     case 'flushed':
@@ -153,6 +160,12 @@ function whileHeld(state: HeldState, event: LeaseEvent, rules: LeaseRules): Step
   }
 }
 
+/** The lease stays as long as it is; from the next extension on it is as long as is wanted now. */
+function ruled(state: HeldState, { leaseMs, autoExtend }: LeaseRules): HeldState {
+  const thirdAtMs = state.serverEndAtMs - leaseMs * (1 - EXTEND_AT);
+  return { ...state, leaseMs, extendAtMs: autoExtend ? thirdAtMs : undefined };
+}
+
 function pushed(state: HeldState, nowMs: number, rules: LeaseRules): Step {
   const echoes = pushSeen(state.echoes);
   if (!unexplained(echoes)) return proceed({ ...state, echoes }, nowMs, rules);
@@ -174,15 +187,15 @@ function connection(state: HeldState, up: boolean, nowMs: number, rules: LeaseRu
 
 function extendAnswered(
   state: HeldState,
-  answer: 'extended' | 'deleted' | 'taken',
+  answer: Extension,
   nowMs: number,
   rules: LeaseRules,
 ): Step {
   const { running } = state;
   if (running?.is !== 'extend') return [state, []];
-  if (answer === 'taken') return lose('taken');
-  if (answer === 'deleted') return lose(state.doubt === 'flush' ? 'flushed' : 'deleted');
-  const echoes = writeConfirmed(state.echoes);
+  if (answer.is === 'taken') return lose('taken');
+  if (answer.is === 'deleted') return lose(state.doubt === 'flush' ? 'flushed' : 'deleted');
+  const echoes = writeConfirmed(state.echoes, answer.echoes);
   const extended: HeldState = {
     ...state,
     echoes,

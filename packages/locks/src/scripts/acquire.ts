@@ -1,84 +1,92 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
-
-/** `held`: by somebody else, for that long; -1 without end. `not-a-lock`: the key holds something else. */
-export type AcquireAnswer =
-  | { readonly is: 'acquired'; readonly fencingToken: bigint }
-  | { readonly is: 'held'; readonly remainingMs: number }
-  | { readonly is: 'not-a-lock' };
+import type { LockKeys } from '../keys.ts';
+import type { Answer } from './answer.ts';
+import { FENCING, TOKEN_OUTLIVES_LEASE_MS } from './fencing.ts';
 
 export const ACQUIRE: Script = defineScript({
-  keys: 2,
+  keys: 1,
   lua: `-- Takes the lock for a holder, or says how long it is taken.
 --
--- KEYS[1] the lock: '<holder>:<fencing token>', expires with the lease
--- KEYS[2] the last fencing token given out, in the slot of the lock
+-- KEYS[1] the lock: '<holder>:<fencing token>', and '+' if others wait in the queue; expires with
+--         the lease
 -- ARGV[1] holder: the id of the one who asks; never contains ':'
 -- ARGV[2] lease in milliseconds
--- ARGV[3] how long the last token is remembered, in milliseconds
+-- ARGV[3] key of the last fencing token given out, in the slot of the lock; not declared, since
+--         Redis 7.0 tracks every key that is
+-- ARGV[4] how long the last token is remembered, in milliseconds
+-- ARGV[5] how many tokens to reserve
+-- ARGV[6] 'force': take it from whoever has it
 --
--- Answers {1, token} acquired; {0, ms} held by another for that long, -1 without end;
---         {-1, 0} the key holds text without end that no lock wrote
+-- Answers {1, token, contended, echoes} acquired, the first token of those reserved, whether others
+--         wait, and how many pushes of our own follow; {0, ms} held by another for that long, -1
+--         without end; {-1, 0} the key holds text without end that no lock wrote
 --
--- A holder that asks again has not heard the first answer: it gets the same token and the whole
--- lease. The token is the server's time in microseconds, or one more than the last where the clock
--- does not say more: both stay below 2^53, so Lua counts them exactly.
+-- A holder that asks again has not heard the first answer: it gets the whole lease and new tokens.
+${FENCING}
+local mine = ARGV[1] .. ':'
+local count = tonumber(ARGV[5])
+local token = now_us()
 
--- GET so that this connection tracks the key: whoever is told 'held' hears the release.
+-- SET before any GET: a key that nobody on this connection has read causes no push.
+if redis.call('SET', KEYS[1], mine .. text(token), 'NX', 'PX', ARGV[2]) then
+  local reserved = reserve(ARGV[3], ARGV[4], count, token)
+  if reserved ~= token then redis.call('SET', KEYS[1], mine .. text(reserved), 'PX', ARGV[2]) end
+  -- GET so that this connection tracks the key: the holder hears what others do.
+  redis.call('GET', KEYS[1])
+  return {1, text(reserved), 0, 0}
+end
+
 local value = redis.call('GET', KEYS[1])
-if value then
-  if string.sub(value, 1, #ARGV[1] + 1) == ARGV[1] .. ':' then
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
-    -- GET because the write above made the connection forget the key.
-    redis.call('GET', KEYS[1])
-    return {1, string.sub(value, #ARGV[1] + 2)}
-  end
-  local left = redis.call('PTTL', KEYS[1])
-  if left == -1 and not string.find(value, '^[%x-]+:%d+$') then
-    return {-1, 0}
-  end
-  return {0, left}
-end
+local left = redis.call('PTTL', KEYS[1])
+if left == -1 and not string.find(value, '^[%x-]+:%d+%+?$') then return {-1, 0} end
+if string.sub(value, 1, #mine) ~= mine and ARGV[6] ~= 'force' then return {0, left} end
 
--- GET the last token: it is part of the answer. A token beyond 2^53 is none of ours.
-local last = tonumber(redis.call('GET', KEYS[2]) or '')
-local now = redis.call('TIME')
-local token = now[1] * 1000000 + now[2]
-if last and last >= token and last < 9007199254740991 then
-  token = last + 1
-end
-local text = string.format('%.0f', token)
-redis.call('SET', KEYS[2], text, 'PX', ARGV[3])
-redis.call('SET', KEYS[1], ARGV[1] .. ':' .. text, 'PX', ARGV[2])
--- GET because the write above made the connection forget the key: the holder hears what others do.
+local mark = string.sub(value, -1) == '+' and '+' or ''
+token = text(reserve(ARGV[3], ARGV[4], count, token))
+redis.call('SET', KEYS[1], mine .. token .. mark, 'PX', ARGV[2])
+-- GET because the write above made the connection forget the key.
 redis.call('GET', KEYS[1])
-return {1, text}
+return {1, token, #mark, 1}
 `,
 });
 
-/** How much longer than the lease the last fencing token is remembered; then the clock covers. */
-const TOKEN_OUTLIVES_LEASE_MS = 3_600_000;
+export interface AcquireWish {
+  readonly holder: string;
+  readonly leaseMs: number;
+  /** How many fencing tokens to reserve. */
+  readonly tokens: number;
+}
 
 /**
  * Takes the lock for `holder`.
  *
- * Sends: EVALSHA `acquire` (2 keys), EVAL once on NOSCRIPT. Atomic: compare and set in one script.
+ * Sends: EVALSHA `acquire` (1 key), EVAL once on NOSCRIPT. Atomic: compare and set in one script.
  * Time: the lease counts on the server from execution; callers count from before the send.
- * Safe to repeat: for the same holder it answers the same token and starts the lease anew.
+ * Safe to repeat: for the same holder it starts the lease anew, under a higher token.
  */
 export async function acquire(
   port: CommandPort,
-  keys: { readonly lock: string; readonly fence: string },
-  holder: string,
-  leaseMs: number,
-): Promise<AcquireAnswer> {
-  const reply = (await runScript(
-    port,
-    ACQUIRE,
-    [keys.lock, keys.fence],
-    [holder, String(leaseMs), String(leaseMs + TOKEN_OUTLIVES_LEASE_MS)],
-  )) as readonly [number, string | number];
-  const [code, detail] = reply;
-  if (code === 1) return { is: 'acquired', fencingToken: BigInt(detail) };
-  return code === 0 ? { is: 'held', remainingMs: Number(detail) } : { is: 'not-a-lock' };
+  keys: Pick<LockKeys, 'lock' | 'fence'>,
+  { holder, leaseMs, tokens }: AcquireWish,
+  how: 'if-free' | 'force' = 'if-free',
+): Promise<Answer> {
+  const rememberMs = leaseMs + TOKEN_OUTLIVES_LEASE_MS;
+  const args = [holder, String(leaseMs), keys.fence, String(rememberMs), String(tokens), how];
+  return answerOf(await runScript(port, ACQUIRE, [keys.lock], args), tokens);
+}
+
+/** What `acquire` and `join` answer. */
+export function answerOf(reply: unknown, tokens: number): Answer {
+  const [code, detail, third, echoes] = reply as readonly (number | string)[];
+  if (code === 1)
+    return {
+      is: 'acquired',
+      tokens: { first: BigInt(detail as string), count: tokens },
+      contended: third === 1,
+      echoes: Number(echoes ?? 0),
+    };
+  if (code !== 0) return { is: 'not-a-lock' };
+  const place = third === undefined ? undefined : Number(third);
+  return { is: 'held', remainingMs: Number(detail), place, echoes: Number(echoes ?? 0) };
 }

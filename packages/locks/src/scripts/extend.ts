@@ -1,40 +1,63 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
+import type { LockKeys } from '../keys.ts';
+import type { AcquireWish } from './acquire.ts';
+import type { TokenBlock } from './answer.ts';
+import { FENCING, TOKEN_OUTLIVES_LEASE_MS } from './fencing.ts';
 
 export const EXTEND: Script = defineScript({
   keys: 1,
-  lua: `-- Sets the remaining time of a lock that is still its holder's.
+  lua: `-- Sets the remaining time of a lock that is still its holder's, and reserves tokens if wanted.
 --
--- KEYS[1] the lock: '<holder>:<fencing token>'
+-- KEYS[1] the lock, as for acquire
 -- ARGV[1] holder
 -- ARGV[2] lease in milliseconds, from now
+-- ARGV[3] key of the last fencing token, in the slot of the lock
+-- ARGV[4] how long the last token is remembered, in milliseconds
+-- ARGV[5] how many tokens to reserve; 0 for none
 --
--- Answers 1 extended; 0 there is no lock; -1 somebody else has it
-
+-- Answers {1, contended, token} extended, whether others wait, the first token reserved or nothing;
+--         {0} there is no lock; {-1} somebody else has it
+${FENCING}
 -- GET to compare; it also makes this connection track the key.
 local value = redis.call('GET', KEYS[1])
-if not value then return 0 end
-if string.sub(value, 1, #ARGV[1] + 1) ~= ARGV[1] .. ':' then return -1 end
+if not value then return {0} end
+if string.sub(value, 1, #ARGV[1] + 1) ~= ARGV[1] .. ':' then return {-1} end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 -- GET because the write above made the connection forget the key: the holder hears what others do.
 redis.call('GET', KEYS[1])
-return 1
+local contended = string.sub(value, -1) == '+' and 1 or 0
+local count = tonumber(ARGV[5])
+if count == 0 then return {1, contended} end
+return {1, contended, text(reserve(ARGV[3], ARGV[4], count, now_us()))}
 `,
 });
 
+export type ExtendAnswer =
+  | {
+      readonly is: 'extended';
+      readonly contended: boolean;
+      readonly tokens: TokenBlock | undefined;
+    }
+  | { readonly is: 'deleted' }
+  | { readonly is: 'taken' };
+
 /**
- * Extends the lease of `holder`, if it still has the lock.
+ * Extends the lease of `holder`, if it still has the lock; `tokens` reserves so many more.
  *
  * Sends: EVALSHA `extend` (1 key), EVAL once on NOSCRIPT. Atomic: compare and PEXPIRE in one script.
  * Time: `leaseMs` counts on the server from execution; callers count from before the send.
  */
 export async function extend(
   port: CommandPort,
-  lockKey: string,
-  holder: string,
-  leaseMs: number,
-): Promise<'extended' | 'deleted' | 'taken'> {
-  const code = await runScript(port, EXTEND, [lockKey], [holder, String(leaseMs)]);
-  if (code === 1) return 'extended';
-  return code === 0 ? 'deleted' : 'taken';
+  keys: Pick<LockKeys, 'lock' | 'fence'>,
+  { holder, leaseMs, tokens }: AcquireWish,
+): Promise<ExtendAnswer> {
+  const rememberMs = leaseMs + TOKEN_OUTLIVES_LEASE_MS;
+  const args = [holder, String(leaseMs), keys.fence, String(rememberMs), String(tokens)];
+  const reply = await runScript(port, EXTEND, [keys.lock], args);
+  const [code, contended, first] = reply as readonly [number, number?, string?];
+  if (code !== 1) return { is: code === 0 ? 'deleted' : 'taken' };
+  const reserved = first === undefined ? undefined : { first: BigInt(first), count: tokens };
+  return { is: 'extended', contended: contended === 1, tokens: reserved };
 }

@@ -13,7 +13,9 @@ export const SETTINGS = {
   autoExtend: true,
   driftRatio: 0.01,
   retry: { delayMs: 50, jitter: 0, attempts: Infinity },
+  handoff: { maxMs: 50, maxCount: 1_000 },
   commandTimeoutMs: 100,
+  acquire: { leaseMs: 3_000, autoExtend: true, signal: undefined, waitMs: undefined },
 } as const;
 
 export interface LockGround {

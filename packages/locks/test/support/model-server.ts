@@ -11,12 +11,25 @@ import {
 import { type ManualClock, settled } from '@redcache/core/testing';
 import { ACQUIRE } from '../../src/scripts/acquire.ts';
 import { EXTEND } from '../../src/scripts/extend.ts';
+import { INSPECT } from '../../src/scripts/inspect.ts';
+import { JOIN } from '../../src/scripts/join.ts';
 import { RELEASE } from '../../src/scripts/release.ts';
 
 interface Stored {
   readonly value: string;
   readonly expiresAtMs: number;
 }
+
+/** Those who wait for one lock, in their order. */
+type ModelQueue = Map<string, { readonly sinceMs: number; readonly promisedMs: number }>;
+
+const SCRIPTS: ReadonlyMap<string, string> = new Map([
+  [ACQUIRE.sha1, 'acquire'],
+  [JOIN.sha1, 'join'],
+  [EXTEND.sha1, 'extend'],
+  [RELEASE.sha1, 'release'],
+  [INSPECT.sha1, 'inspect'],
+]);
 
 /**
  * A Redis that knows what the scripts of the locks do, tracks keys as Redis does, and lives on a
@@ -25,6 +38,7 @@ interface Stored {
 export class ModelServer {
   readonly clock: ManualClock;
   readonly #data = new Map<string, Stored>();
+  readonly #queues = new Map<string, ModelQueue>();
   readonly #connections = new Set<ModelConnection>();
 
   constructor(clock: ManualClock) {
@@ -80,12 +94,63 @@ export class ModelServer {
 
   flush(): void {
     this.#data.clear();
+    this.#queues.clear();
     for (const connection of this.#connections) connection.flushed();
   }
 
   /** Removes what has expired, as Redis does in its own time. */
   removeExpired(): void {
     for (const key of [...this.#data.keys()]) this.get(key);
+  }
+
+  /** Written and removed at once: whoever has read it is told. */
+  touch(key: string): void {
+    this.#changed(key);
+  }
+
+  leftOf(key: string): number {
+    return (this.#data.get(key)?.expiresAtMs ?? 0) - this.clock.nowMs();
+  }
+
+  /** Text without end that no lock wrote. */
+  isNoLock(key: string): boolean {
+    return this.pttl(key) === -1 && !/^[\da-f-]+:\d+\+?$/.test(this.get(key) ?? '');
+  }
+
+  reserve(fence: string, count: number, rememberMs: number): string {
+    const last = BigInt(this.get(fence) ?? 0);
+    const now = BigInt(Math.round(this.clock.nowMs() * 1_000));
+    const token = last >= now ? last + 1n : now;
+    this.set(fence, String(token + BigInt(count) - 1n), rememberMs);
+    return String(token);
+  }
+
+  queueOf(key: string): ModelQueue {
+    const known = this.#queues.get(key);
+    if (known !== undefined) return known;
+    const queue: ModelQueue = new Map();
+    this.#queues.set(key, queue);
+    return queue;
+  }
+
+  dropDead(queue: ModelQueue): void {
+    for (const [id, { promisedMs }] of queue)
+      if (promisedMs >= this.clock.nowMs()) return;
+      else queue.delete(id);
+  }
+
+  /** Offers the lock to the first who waits, or frees it. */
+  handOver(key: string, queue: ModelQueue, turns: string, nexts: string, offerMs: number): void {
+    this.dropDead(queue);
+    const [head, second] = queue.keys();
+    if (head === undefined) {
+      this.del(key);
+      return;
+    }
+    queue.delete(head);
+    this.set(key, `${head}:0${second === undefined ? '' : '+'}`, offerMs);
+    this.touch(turns + head);
+    if (second !== undefined) this.touch(nexts + second);
   }
 
   #changed(key: string): void {
@@ -248,26 +313,19 @@ export class ModelConnection implements TrackingPort {
     const server = this.#server;
     const [, key = '', ...more] = given;
     if (command === 'EVALSHA') {
-      switch (sha1) {
-        case ACQUIRE.sha1: {
-          this.log.push('acquire');
+      const name = SCRIPTS.get(sha1 ?? '');
+      if (name !== undefined) this.log.push(name);
+      switch (name) {
+        case 'acquire':
           return this.#acquire(key, more);
-        }
-        case EXTEND.sha1: {
-          this.log.push('extend');
-          const [holder, leaseMs] = more;
-          const owned = this.#owned(key, holder);
-          if (owned !== 1) return owned;
-          server.pexpire(key, Number(leaseMs));
-          this.#read(key);
-          return 1;
-        }
-        case RELEASE.sha1: {
-          this.log.push('release');
-          const owned = this.#owned(key, more[0]);
-          if (owned === 1) server.del(key);
-          return owned;
-        }
+        case 'join':
+          return this.#join([key, ...more]);
+        case 'extend':
+          return this.#extend(key, more);
+        case 'release':
+          return this.#release(key, more);
+        case 'inspect':
+          return this.#inspect(key, more);
         default:
           throw new Error('NOSCRIPT No matching script');
       }
@@ -309,19 +367,100 @@ export class ModelConnection implements TrackingPort {
     return value.startsWith(`${holder}:`) ? 1 : -1;
   }
 
-  #acquire(key: string, [fence = '', holder = '', leaseMs, fenceMs]: readonly string[]): unknown {
+  #acquire(key: string, more: readonly string[]): unknown {
+    const [holder = '', leaseMs, fence = '', rememberMs, count, how] = more;
     const server = this.#server;
-    const value = this.#read(key);
-    if (value !== undefined && !value.startsWith(`${holder}:`))
-      return server.pttl(key) === -1 && !/^[\da-f-]+:\d+$/.test(value)
-        ? [-1, 0]
-        : [0, server.pttl(key)];
-    const last = BigInt(this.#read(fence) ?? 0);
-    const now = BigInt(Math.round(server.clock.nowMs() * 1_000));
-    const token = value?.split(':')[1] ?? String(last >= now ? last + 1n : now);
-    if (value === undefined) server.set(fence, token, Number(fenceMs));
-    server.set(key, `${holder}:${token}`, Number(leaseMs));
+    const value = server.get(key);
+    const give = (mark: string, echoes: number): unknown => {
+      const token = server.reserve(fence, Number(count), Number(rememberMs));
+      server.set(key, `${holder}:${token}${mark}`, Number(leaseMs));
+      this.#read(key);
+      return [1, token, mark.length, echoes];
+    };
+    if (value === undefined) return give('', 0);
     this.#read(key);
-    return [1, token];
+    if (server.isNoLock(key)) return [-1, 0];
+    if (!value.startsWith(`${holder}:`) && how !== 'force') return [0, server.pttl(key)];
+    return give(value.endsWith('+') ? '+' : '', 1);
+  }
+
+  #join([key = '', turn = '', next = '', ...more]: readonly string[]): unknown {
+    const [holder = '', leaseMs, fence = '', rememberMs, count, queueKey = ''] = more;
+    const [, , , , , , , turns = '', nexts = '', graceMs, offerMs] = more;
+    const server = this.#server;
+    const queue = server.queueOf(queueKey);
+    for (const read of [turn, next]) this.#read(read);
+    const value = this.#read(key);
+    const take = (): unknown => {
+      queue.delete(holder);
+      const [head] = queue.keys();
+      const mark = head === undefined ? '' : '+';
+      const token = server.reserve(fence, Number(count), Number(rememberMs));
+      server.set(key, `${holder}:${token}${mark}`, Number(leaseMs));
+      if (head !== undefined) server.touch(nexts + head);
+      this.#read(key);
+      for (const read of [turn, next]) server.touch(read);
+      return [1, token, mark.length, 1];
+    };
+    let leftMs = Number(offerMs);
+    if (value !== undefined) {
+      if (value.startsWith(`${holder}:`)) return take();
+      if (server.isNoLock(key)) return [-1, 0];
+      leftMs = server.pttl(key);
+    } else {
+      server.dropDead(queue);
+      const [head] = queue.keys();
+      if (head === undefined || head === holder) return take();
+    }
+    const nowMs = server.clock.nowMs();
+    queue.set(holder, {
+      sinceMs: queue.get(holder)?.sinceMs ?? nowMs,
+      promisedMs: nowMs + Math.max(leftMs, 0) + Number(graceMs),
+    });
+    let echoes = 1;
+    if (value === undefined) server.handOver(key, queue, turns, nexts, Number(offerMs));
+    else if (!value.endsWith('+')) server.set(key, `${value}+`, server.leftOf(key));
+    else echoes = 0;
+    this.#read(key);
+    return [0, leftMs, [...queue.keys()].indexOf(holder), echoes];
+  }
+
+  #extend(
+    key: string,
+    [holder, leaseMs, fence = '', rememberMs, count]: readonly string[],
+  ): unknown {
+    const server = this.#server;
+    const owned = this.#owned(key, holder);
+    if (owned !== 1) return [owned];
+    server.pexpire(key, Number(leaseMs));
+    const contended = this.#read(key)?.endsWith('+') ? 1 : 0;
+    if (count === '0') return [1, contended];
+    return [1, contended, server.reserve(fence, Number(count), Number(rememberMs))];
+  }
+
+  #release(key: string, more: readonly string[]): unknown {
+    const [holder = '', queueKey = '', , turns = '', nexts = '', offerMs, waiting] = more;
+    const server = this.#server;
+    const queue = server.queueOf(queueKey);
+    if (waiting === '1') {
+      const wasFirst = [...queue.keys()][0] === holder;
+      queue.delete(holder);
+      for (const of of [turns, nexts]) server.touch(of + holder);
+      const [head] = queue.keys();
+      if (wasFirst && head !== undefined) server.touch(nexts + head);
+    }
+    const owned = this.#owned(key, holder);
+    if (owned !== 1) return owned;
+    if (server.get(key)?.endsWith('+')) server.handOver(key, queue, turns, nexts, Number(offerMs));
+    else server.del(key);
+    return 1;
+  }
+
+  #inspect(key: string, [queueKey = '']: readonly string[]): unknown {
+    const server = this.#server;
+    const queue = server.queueOf(queueKey);
+    const nowMs = server.clock.nowMs();
+    const named = [...queue].flatMap(([id, { sinceMs }]) => [id, (nowMs - sinceMs) * 1_000]);
+    return [this.#read(key) ?? '', server.pttl(key), queue.size, ...named];
   }
 }

@@ -1,0 +1,25 @@
+import type { TokenBlock } from '../scripts/answer.ts';
+
+/** Fencing tokens that Redis reserved for this process and nobody has been given yet. */
+export class Tokens {
+  // Below 2^53, as the scripts see to.
+  #next = 0;
+  #end = 0;
+
+  get left(): number {
+    return this.#end - this.#next;
+  }
+
+  /** Those left of an earlier block are lower, and given to nobody any more. */
+  add({ first, count }: TokenBlock): void {
+    this.#next = Number(first);
+    this.#end = this.#next + count;
+  }
+
+  /** The next one, if there is one left. */
+  take(): bigint | undefined {
+    if (this.#next >= this.#end) return undefined;
+    this.#next += 1;
+    return BigInt(this.#next - 1);
+  }
+}

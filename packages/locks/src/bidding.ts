@@ -1,0 +1,358 @@
+import { ConfigError, isRedcacheError, UnavailableError } from '@redcache/core';
+import type { Bid, Stir, Wish } from './bid/bid.ts';
+import { publish, type WokenBy } from './channels.ts';
+import type { LossReason } from './errors.ts';
+import { type Echoes, NO_ECHOES, pushSeen, unexplained, writeConfirmed } from './lease/echoes.ts';
+import { Lease } from './lease/lease.ts';
+import type { LocksSettings, RetrySettings } from './options.ts';
+import type { Leftover, Releases } from './releases.ts';
+import type { Answer } from './scripts/answer.ts';
+import { OFFER_MS } from './scripts/queue.ts';
+import { Wake } from './wake.ts';
+
+/** What the one who is bid for wants, as things stand: others may have come first meanwhile. */
+export interface Wanted extends Wish {
+  readonly autoExtend: boolean;
+}
+
+/**
+ * `wait`: until it is had. `try`: unless somebody has it. `force`: from whoever has it.
+ */
+export type How = 'wait' | 'try' | 'force';
+
+export interface BiddingParts {
+  readonly how: How;
+  readonly key: string;
+  readonly bid: Bid;
+  readonly settings: LocksSettings;
+  readonly releases: Releases;
+  /** Asked before each attempt. */
+  readonly wanted: () => Wanted;
+  /** Others were seen to want it lately, so the queue is joined at once. */
+  readonly joinAtOnce: boolean;
+  /** Called once, when somebody else is found to have it. */
+  readonly onHeld: () => void;
+  /** Polled as often as the settings allow. */
+  readonly onPolledOut: (attempts: number) => void;
+  readonly onLost: (lease: Lease, reason: LossReason) => void;
+}
+
+/** `null`: somebody else has it, and it was not to wait. */
+export type Won = { readonly lease: Lease; readonly bid: Bid } | null;
+
+type Woken = Stir | 'timer' | 'poll' | 'moved' | 'pause';
+
+type Outcome =
+  | { readonly is: 'won'; readonly lease: Lease }
+  | { readonly is: 'held'; readonly remainingMs: number; readonly place: number | undefined }
+  | { readonly is: 'failed'; readonly error: unknown };
+
+/** The lease as last seen ends on the server; a little later it surely has. */
+const SLACK_MS = 10;
+/** Those further back in the queue look later, so that a lease that ends wakes them one by one. */
+const STAGGER_MS = 5;
+const LONGEST_STAGGER_MS = 1_000;
+/** When to look again at a lock that somebody gave no end: its holder, if it lives, repairs it. */
+const NO_END_MS = 1_000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
+/** Polls become rarer up to so many times the first pause. */
+const LONGEST_POLL = 20;
+
+/**
+ * Gets the lease of a lock, for whoever in this process wants it first.
+ *
+ * Those who wait arm the wake-up first, then try, then sleep: a release between the try and the sleep
+ * is kept by {@link Wake}. The first of the queue is woken by whatever happens to the lock, the others
+ * when it is their turn; all of them at the end of the lease as last seen, at a flush, at a
+ * disconnect.
+ */
+export class Bidding {
+  readonly #parts: BiddingParts;
+  readonly #wake: Wake<Woken>;
+  #stopListening: (() => void) | undefined;
+  #echoes: Echoes = NO_ECHOES;
+  /** Where it stands in the queue of waiting processes. */
+  #place: number | undefined;
+  #joins: boolean;
+  #saidHeld = false;
+  #lastFailure: unknown;
+  /** Of the last attempt. */
+  #leaseMs = 0;
+  #polls = 0;
+  #failures = 0;
+  /** Settles when what is under way can leave nothing more; `undefined` while nothing is. */
+  #sent: Promise<boolean> | undefined;
+  /** An attempt of ours may have left something in Redis. */
+  #mayStand = false;
+  #hasMoved = false;
+  #ended = false;
+
+  constructor(parts: BiddingParts) {
+    this.#parts = parts;
+    this.#joins = parts.joinAtOnce && parts.bid.join !== undefined && parts.bid.hears;
+    this.#wake = new Wake(parts.settings.clock, weigh);
+  }
+
+  /** Why it has no lease yet, if that was not somebody else. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
+  }
+
+  /**
+   * Sends the first attempt before it returns. Resolves when the lease is had; never, once it was
+   * ended.
+   *
+   * Throws: what will not pass by itself.
+   */
+  async run(): Promise<Won> {
+    const { bid, how } = this.#parts;
+    try {
+      for (;;) {
+        this.#listen();
+        if (!bid.isUp) {
+          await this.#sleep();
+          continue;
+        }
+        const outcome = await this.#attempt();
+        switch (outcome.is) {
+          case 'won':
+            return { lease: outcome.lease, bid };
+          case 'held':
+            if (how === 'try') {
+              this.end();
+              return null;
+            }
+            this.#failures = 0;
+            await this.#waitForTurn(outcome);
+            break;
+          case 'failed':
+            if (!isPassing(outcome.error)) throw outcome.error;
+            this.#lastFailure = outcome.error;
+            if (bid.isUp) await this.#sleep({ afterMs: this.#nextPauseMs(), cause: 'pause' });
+        }
+      }
+    } catch (error) {
+      this.end();
+      throw error;
+    } finally {
+      this.#stop();
+    }
+  }
+
+  /** Nobody wants it any more: what an attempt has left, or may still bring, is given back. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stop();
+    const { releases } = this.#parts;
+    if (this.#sent !== undefined) releases.after(this.#sent, this.#leftover());
+    else if (this.#mayStand) releases.now(this.#leftover());
+  }
+
+  /** Another connection is used from now on. */
+  moved(): void {
+    this.#stopListening?.();
+    this.#stopListening = undefined;
+    this.#hasMoved = true;
+    this.#wake.wake('moved');
+  }
+
+  async #attempt(): Promise<Outcome> {
+    const { bid, settings, key, wanted, how, onLost } = this.#parts;
+    const { clock, driftRatio } = settings;
+    const { leaseMs, autoExtend, tokens } = wanted();
+    this.#leaseMs = leaseMs;
+    const lease: Lease = new Lease({
+      label: key,
+      leaseMs,
+      driftRatio,
+      autoExtend,
+      clock,
+      listen: bid.listen,
+      commands: bid,
+      onLost: (reason) => onLost(lease, reason),
+    });
+    this.#wake.forget();
+    this.#echoes = NO_ECHOES;
+    this.#hasMoved = false;
+    lease.acquiring();
+    const joins = this.#joins;
+    const wish = { leaseMs, tokens };
+    const sent =
+      joins && bid.join !== undefined
+        ? bid.join(wish)
+        : bid.take(wish, how === 'force' ? 'force' : 'if-free');
+    // One that waits in the queue leaves its place there.
+    this.#sent = sent.then((late) => late.is === 'acquired' || joins, isUnknown);
+    let answer: Answer;
+    try {
+      answer = await sent;
+    } catch (error) {
+      lease.abandon();
+      if (isUnknown(error)) this.#mayStand = true;
+      if (this.#ended) return await never();
+      return { is: 'failed', error };
+    } finally {
+      this.#sent = undefined;
+    }
+    if (this.#ended) {
+      lease.abandon();
+      return await never();
+    }
+    return this.#decide(answer, lease, joins);
+  }
+
+  #decide(answer: Answer, lease: Lease, joined: boolean): Outcome {
+    const { key } = this.#parts;
+    switch (answer.is) {
+      case 'acquired': {
+        lease.held(answer.echoes);
+        if (this.#hasMoved) lease.moveTo(this.#parts.bid.listen);
+        if (lease.isHeld) return { is: 'won', lease };
+        this.#mayStand = true;
+        const message = `lock '${key}': Redis answered after the lease was over`;
+        return { is: 'failed', error: new UnavailableError(message, { key }) };
+      }
+      case 'held':
+        lease.abandon();
+        this.#mayStand ||= joined;
+        this.#place = answer.place;
+        this.#echoes = writeConfirmed(this.#echoes, answer.echoes);
+        return answer;
+      default: {
+        lease.abandon();
+        const message = `lock '${key}': its key in Redis holds something that is no lock`;
+        return { is: 'failed', error: new ConfigError(message, { key }) };
+      }
+    }
+  }
+
+  /** Returns when there is reason to try again. */
+  async #waitForTurn(seen: { readonly remainingMs: number }): Promise<void> {
+    const { bid, key, onHeld } = this.#parts;
+    if (!this.#saidHeld) {
+      this.#saidHeld = true;
+      onHeld();
+    }
+    if (!bid.hears) await bid.findEars();
+    if (this.#ended) return await never();
+    const endMs = seen.remainingMs < 0 ? NO_END_MS : seen.remainingMs + SLACK_MS;
+    let woken: Woken;
+    if (!bid.hears) {
+      this.#joins = false;
+      woken = await this.#sleep({ afterMs: Math.min(this.#nextPollMs(), endMs), cause: 'poll' });
+    } else if (bid.join !== undefined && !this.#joins) {
+      // The queue tells when it is its turn; a look at the lock alone would not.
+      this.#joins = true;
+      return;
+    } else {
+      woken = await this.#sleepInQueue(endMs);
+    }
+    // Redis is gone: there is nothing to try until it is back.
+    while (!bid.isUp && woken !== 'moved') woken = await this.#sleep();
+    const [{ holder }, cause] = [bid, wokenBy(woken)];
+    publish('redcache:lock:woken', () => ({ key, holder, cause }));
+  }
+
+  async #sleepInQueue(endMs: number): Promise<Woken> {
+    // What was pushed before the answer was here may have been the echo of our own write.
+    if (!unexplained(this.#echoes)) this.#wake.forget('push');
+    const staggerMs = Math.min((this.#place ?? 0) * STAGGER_MS, LONGEST_STAGGER_MS);
+    const woken = await this.#sleep({ afterMs: endMs + staggerMs, cause: 'timer' });
+    if (woken !== 'next') return woken;
+    // The one before has a while to take what it was offered; then it is dead.
+    return this.#sleep({ afterMs: OFFER_MS + SLACK_MS, cause: 'timer' });
+  }
+
+  async #sleep(timeout?: { readonly afterMs: number; readonly cause: Woken }): Promise<Woken> {
+    return this.#wake.sleep(timeout);
+  }
+
+  #listen(): void {
+    if (this.#stopListening !== undefined) return;
+    let isNew = true;
+    this.#stopListening = this.#parts.bid.onStir((stir) => {
+      // How the connection is just now is no news.
+      if (!isNew) this.#stir(stir);
+    });
+    isNew = false;
+  }
+
+  #stir(stir: Stir): void {
+    if (stir === 'push') {
+      this.#echoes = pushSeen(this.#echoes);
+      // While an attempt is under way nobody knows yet; what is kept is judged when it is answered.
+      if (this.#sent === undefined && !unexplained(this.#echoes)) return;
+      // Those further back are woken when it is their turn.
+      if (this.#joins && this.#place !== undefined && this.#place > 0) return;
+    }
+    if (stir === 'next') this.#place = 0;
+    this.#wake.wake(stir);
+  }
+
+  #stop(): void {
+    this.#wake.end();
+    this.#stopListening?.();
+    this.#stopListening = undefined;
+  }
+
+  /** Exponential, and less by chance, so that those who were refused together don't ask together. */
+  #nextPollMs(): number {
+    const { delayMs, jitter, attempts }: RetrySettings = this.#parts.settings.retry;
+    if (this.#polls >= attempts) {
+      this.#polls = 0;
+      this.#parts.onPolledOut(attempts);
+    }
+    const pauseMs = delayMs * Math.min(2 ** this.#polls, LONGEST_POLL);
+    this.#polls += 1;
+    return pauseMs * (1 - jitter * Math.random());
+  }
+
+  #nextPauseMs(): number {
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS);
+    this.#failures += 1;
+    return pauseMs;
+  }
+
+  /** Redis may have run the attempt just now, however long ago it was sent. */
+  #leftover(): Leftover {
+    const { bid } = this.#parts;
+    return { forMs: this.#leaseMs, giveBack: () => bid.withdraw() };
+  }
+}
+
+/** It was ended, so nobody waits for it. */
+function never(): Promise<never> {
+  return new Promise(() => {});
+}
+
+/** Anything else that is heard says more than that the one before it in the queue has its turn. */
+function weigh(woken: Woken): number {
+  if (woken === 'next') return 0;
+  return woken === 'push' ? 1 : 2;
+}
+
+/** It will pass by itself: try again. */
+function isPassing(error: unknown): boolean {
+  return isUnknown(error) || (isRedcacheError(error) && error.code === 'REDCACHE_UNAVAILABLE');
+}
+
+function isUnknown(error: unknown): boolean {
+  return isRedcacheError(error) && error.code === 'REDCACHE_OUTCOME_UNKNOWN';
+}
+
+function wokenBy(woken: Woken): WokenBy {
+  switch (woken) {
+    case 'turn':
+    case 'next':
+      return 'push';
+    case 'up':
+      return 'disconnect';
+    case 'moved':
+    case 'pause':
+      return 'poll';
+    default:
+      return woken;
+  }
+}

@@ -1,0 +1,28 @@
+/** How much longer than the lease the last fencing token is remembered; then the clock covers. */
+export const TOKEN_OUTLIVES_LEASE_MS = 3_600_000;
+
+/**
+ * Lua that reserves fencing tokens.
+ *
+ * They are the server's time in microseconds, or follow the last one given out where the clock does
+ * not say more, so that they rise even after the last one was flushed. All stay below 2^53, so that
+ * Lua counts them exactly; a last one beyond that is none of ours. `SET … GET` instead of a GET:
+ * what only these scripts read need not be tracked.
+ */
+export const FENCING = `
+local function text(token) return string.format('%.0f', token) end
+
+local function now_us()
+  local now = redis.call('TIME')
+  return now[1] * 1000000 + now[2]
+end
+
+local function reserve(fence, remember_ms, count, token)
+  local last = tonumber(redis.call('SET', fence, text(token + count - 1), 'PX', remember_ms, 'GET') or '')
+  if last and last >= token and last < 9007199254740991 - count then
+    token = last + 1
+    redis.call('SET', fence, text(token + count - 1), 'PX', remember_ms)
+  end
+  return token
+end
+`;

@@ -1,0 +1,38 @@
+import type { Bid } from './bid/bid.ts';
+import type { Lease } from './lease/lease.ts';
+import type { HeldLock } from './lock.ts';
+import type { AcquireSettings } from './options.ts';
+
+export interface TenureParts {
+  readonly bid: Bid;
+  readonly lease: Lease;
+  /** Who it was asked for. */
+  readonly madeFor: AcquireSettings;
+  readonly sinceMs: number;
+}
+
+/** The time in which this process holds a lease in Redis and passes it among its own callers. */
+export class Tenure {
+  readonly bid: Bid;
+  readonly lease: Lease;
+  readonly sinceMs: number;
+  /** Who the whole lease was asked for, until somebody has it. */
+  madeFor: AcquireSettings | undefined;
+  /** Those who hold the lock by it just now: one, or several who read. */
+  readonly users: Set<HeldLock> = new Set<HeldLock>();
+  /** How often it was given to a caller. */
+  passes = 0;
+  /** It is being made ready for the next caller. */
+  isPassing = false;
+
+  constructor({ bid, lease, madeFor, sinceMs }: TenureParts) {
+    this.bid = bid;
+    this.lease = lease;
+    this.madeFor = madeFor;
+    this.sinceMs = sinceMs;
+  }
+
+  get isIdle(): boolean {
+    return this.users.size === 0 && !this.isPassing;
+  }
+}

@@ -43,7 +43,8 @@ const ENOUGH_LEFT = 1 / 2;
  * a round trip, each with a signal and a higher fencing token of its own. Only when there is none is
  * one bid for, on behalf of the first; so a thousand who wait cost as many commands as one.
  *
- * D1  A caller is granted the lock only by a lease that is held by the clock, and not in doubt.
+ * D1  A caller is granted the lock only by a lease that is held by the clock, and that was not put in
+ *     doubt since Redis has confirmed it.
  * D2  A lease is used by one caller at a time, but for those who may share it ({@link DeskRules.mayUse}).
  * D3  When other processes wait, a lease that was passed on for long enough is given up to them.
  * D4  Whatever ends (a bid, a lease, a holder), {@link Desk.#serve} runs: nobody waits for nothing.
@@ -208,8 +209,11 @@ export class Desk {
     return undefined;
   }
 
-  #mayPass({ lease, bid, passes, sinceMs, isPassing }: Tenure): boolean {
-    if (isPassing || !lease.isHeld || lease.isDoubted) return false;
+  #mayPass({ lease, bid, passes, sinceMs, isPassing, madeFor }: Tenure): boolean {
+    if (isPassing || !lease.isHeld) return false;
+    // Redis has just said that it is ours: a push from before that is no reason to ask again.
+    if (madeFor !== undefined) return true;
+    if (lease.isDoubted) return false;
     if (!bid.contended) return true;
     const { handoff, clock } = this.#parts.settings;
     return passes < handoff.maxCount && clock.nowMs() - sinceMs < handoff.maxMs;

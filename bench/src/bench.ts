@@ -6,6 +6,11 @@ import { outcomeOf, reportOf } from './report.ts';
 import type { Findings, Scenario } from './scenario.ts';
 import { client } from './scenarios/client.ts';
 import { hit } from './scenarios/hit.ts';
+import { locksAcross } from './scenarios/locks-across.ts';
+import { locksHandOver } from './scenarios/locks-hand-over.ts';
+import { locksIdle } from './scenarios/locks-idle.ts';
+import { locksInProcess } from './scenarios/locks-in-process.ts';
+import { locksUncontended } from './scenarios/locks-uncontended.ts';
 import { memory } from './scenarios/memory.ts';
 import { miss } from './scenarios/miss.ts';
 import { modes } from './scenarios/modes.ts';
@@ -14,11 +19,16 @@ import { storm } from './scenarios/storm.ts';
 import { writes } from './scenarios/writes.ts';
 import { parseUsage, UsageError } from './usage-error.ts';
 
-const SCENARIOS: readonly Scenario[] = [hit, client, miss, multi, modes, writes, storm, memory];
+const SCENARIOS: readonly Scenario[] = [
+  ...[hit, client, miss, multi, modes, writes, storm, memory],
+  ...[locksUncontended, locksInProcess, locksAcross, locksHandOver, locksIdle],
+];
+/** Two blanks more than the longest name. */
+const NAME_WIDTH = 2 + Math.max(...SCENARIOS.map(({ name }) => name.length));
 
 const HELP = `Usage: npm run bench -- [scenario …] [--quick]
 
-${SCENARIOS.map(({ name, question }) => `  ${name.padEnd(8)}${question}`).join('\n')}
+${SCENARIOS.map(({ name, question }) => `  ${name.padEnd(NAME_WIDTH)}${question}`).join('\n')}
 
 Without a name all are run. --quick: fewer and shorter rounds, for a first look.
 Exit code 1: a goal was missed.

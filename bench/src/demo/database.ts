@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { PGlite } from '@electric-sql/pglite';
 import type { Countries } from 'world-countries';
-import { nowMs } from './now.ts';
+import { nowMs } from '../now.ts';
 
 /** Required, since the package's types promise a default export that its code does not have. */
 const countries = createRequire(import.meta.url)('world-countries') as Countries;

@@ -1,4 +1,5 @@
 import { type Ground, GroundError, openGround } from '../ground.ts';
+import { nowMs } from '../now.ts';
 import { removeKeys } from '../remove-keys.ts';
 import { UsageError } from '../usage-error.ts';
 import { Database } from './database.ts';
@@ -7,7 +8,6 @@ import { Fleet } from './fleet.ts';
 import { count, counted } from './format.ts';
 import { keyOf, namespaceOf } from './keys.ts';
 import { openLink } from './link.ts';
-import { nowMs } from './now.ts';
 import { type DemoOptions, HELP, parseOptions } from './options.ts';
 import { Outage } from './outage.ts';
 import { Overlaps } from './overlap.ts';

@@ -1,5 +1,5 @@
 import type { Ground } from '../ground.ts';
-import { nowMs } from './now.ts';
+import { nowMs } from '../now.ts';
 import type { Read } from './read-log.ts';
 
 /** The server stays away for this part of the run, but no longer than the second figure. */

@@ -2,10 +2,10 @@
 import { subscribe } from 'node:diagnostics_channel';
 import type { CacheChannels } from '@redcache/cache-aside';
 import { assertNever } from '@redcache/core/toolkit';
+import { nowMs } from '../now.ts';
 import type { Country } from './database.ts';
 import { keyOf } from './keys.ts';
 import { openLink } from './link.ts';
-import { nowMs } from './now.ts';
 import type { LoaderRun } from './overlap.ts';
 import type { FromReader, ReaderTask, ToReader } from './protocol.ts';
 import { seededRandom } from './random.ts';

@@ -1,5 +1,5 @@
+import { nowMs } from '../now.ts';
 import type { Latency } from './latency.ts';
-import { nowMs } from './now.ts';
 import type { Outage } from './outage.ts';
 import type { Tally } from './tally.ts';
 import type { Writer } from './writer.ts';

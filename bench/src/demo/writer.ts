@@ -1,8 +1,8 @@
 import type { Cache } from '@redcache/cache-aside';
 import { isRedcacheError } from '@redcache/core';
+import { nowMs } from '../now.ts';
 import type { Database } from './database.ts';
 import { keyOf } from './keys.ts';
-import { nowMs } from './now.ts';
 import type { Overlaps } from './overlap.ts';
 import type { Random } from './random.ts';
 import type { Staleness } from './staleness.ts';

@@ -92,6 +92,13 @@ export class Child<H extends Handlers = Handlers> {
     throw this.#gone();
   }
 
+  /** Hears every event of that name from now on, those too that it sent before it was killed. */
+  onEvent(name: string, listener: (value: unknown) => void): void {
+    this.#events.on('event', (heard, value) => {
+      if (heard === name) listener(value);
+    });
+  }
+
   /** Resolves when the child waits at the barrier. */
   async arrival(barrier: string): Promise<void> {
     while (!this.#barriers.has(barrier)) {

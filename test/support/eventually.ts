@@ -7,7 +7,9 @@ export interface EventuallyOptions {
   readonly what?: string;
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** For what is about time itself: how long a fault lasts, how long a holder works. */
+export const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Asks until the answer passes, and gives that answer. For what real servers and processes do in

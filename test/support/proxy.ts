@@ -36,7 +36,7 @@ const calm = (): Weather => ({ stalled: false, delayMs: 0, received: 0, forwarde
  */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
-  readonly #target: { readonly host: string; readonly port: number };
+  #target: { readonly host: string; readonly port: number };
   readonly #links = new Set<Link>();
   readonly #weather: Record<Direction, Weather> = { toServer: calm(), toClient: calm() };
   #refusing = false;
@@ -88,6 +88,11 @@ export class TcpProxy implements AsyncDisposable {
   cut({ refuse = false }: { refuse?: boolean } = {}): void {
     this.#refusing = refuse;
     for (const link of [...this.#links]) link.reset();
+  }
+
+  /** Connections to come are led there; those that are open stay where they are. */
+  redirect(target: { port: number; host?: string }): void {
+    this.#target = { host: target.host ?? '127.0.0.1', port: target.port };
   }
 
   /** Lets new connections in again. */

@@ -36,6 +36,19 @@ test('events reach the parent', async () => {
   expect(await heard).toBe(2);
 });
 
+test('a listener hears every event of its name, those too that were sent right before a crash', async () => {
+  await using children = await startChildren<typeof echo>('echo.ts');
+  const [child] = children.all;
+  const heard: unknown[] = [];
+  child?.onEvent('progress', (value) => heard.push(value));
+  await child?.request('announce', 'progress', 1);
+  await child?.request('announce', 'other', 2);
+  // Whether that is answered is another matter.
+  child?.request('announce', 'progress', 3).catch(() => {});
+  await expect(child?.request('crash', '')).rejects.toThrow('exit 3');
+  expect(heard).toEqual([1, 3]);
+});
+
 test("a child's error comes with its code, and the child goes on", async () => {
   await using children = await startChildren<typeof echo>('echo.ts');
   const [child] = children.all;

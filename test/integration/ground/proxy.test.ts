@@ -68,6 +68,18 @@ test('cut alone lets a client come back at once', async () => {
   client.destroy();
 });
 
+test('redirected, it leads new connections elsewhere and leaves the others where they are', async () => {
+  await using first = await TcpProxy.start(server);
+  await using second = await TcpProxy.start(server);
+  await using proxy = await TcpProxy.start(first);
+  await using before = await RawConnection.open(proxy);
+  proxy.redirect(second);
+  await using after = await RawConnection.open(proxy);
+  expect(await before.send('PING')).toBe('PONG');
+  expect(await after.send('PING')).toBe('PONG');
+  expect([first.accepted, second.accepted]).toEqual([1, 1]);
+});
+
 test('stalled to the server, a command is held and arrives when resumed', async () => {
   await using proxy = await TcpProxy.start(server);
   await using connection = await RawConnection.open(proxy);

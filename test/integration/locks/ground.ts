@@ -1,8 +1,15 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { clientSideCache } from '@redcache/core/node-redis';
-import { createLocks, type LockChannels, type Locks, type LocksOptions } from '@redcache/locks';
+import {
+  createLocks,
+  type Lock,
+  type LockChannels,
+  type Locks,
+  type LocksOptions,
+} from '@redcache/locks';
 import { createClient } from 'redis';
 import { onTestFinished } from 'vitest';
+import { eventually } from '../../support/eventually.ts';
 
 export interface OpenOptions extends Omit<LocksOptions, 'client'> {
   /** Whether the client hears pushes itself; true if not said. */
@@ -46,6 +53,22 @@ export function aborted(signal: AbortSignal): Promise<unknown> {
     if (signal.aborted) resolve(signal.reason);
     signal.addEventListener('abort', () => resolve(signal.reason), { once: true });
   });
+}
+
+/** Resolves when the lease of a lock has been extended so many times: three are one lease. */
+export async function extensions(lock: Lock, count: number): Promise<void> {
+  let remainingMs = lock.remainingMs();
+  let extended = 0;
+  await eventually(
+    () => {
+      const before = remainingMs;
+      remainingMs = lock.remainingMs();
+      if (remainingMs > before) extended += 1;
+      return extended;
+    },
+    (times) => times >= count,
+    { what: `${count} extensions` },
+  );
 }
 
 let keys = 0;

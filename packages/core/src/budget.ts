@@ -11,7 +11,9 @@ const LATE_MS = 5;
 
 interface Waiting {
   readonly deadlineAtMs: number;
-  end(): void;
+  readonly end: () => void;
+  before: Waiting | undefined;
+  after: Waiting | undefined;
 }
 
 /**
@@ -22,7 +24,9 @@ interface Waiting {
 export class Budget {
   readonly budgetMs: number;
   readonly #clock: Clock;
-  readonly #waiting = new Set<Waiting>();
+  /** The first of a list: a set that fills and empties all the time would be made anew each time. */
+  #first: Waiting | undefined;
+  #last: Waiting | undefined;
   #timer: Timer | undefined;
 
   constructor(clock: Clock, budgetMs: number) {
@@ -39,8 +43,12 @@ export class Budget {
       const waiting: Waiting = {
         deadlineAtMs: this.#clock.nowMs() + this.budgetMs,
         end: () => resolve(TIMED_OUT),
+        before: this.#last,
+        after: undefined,
       };
-      this.#waiting.add(waiting);
+      if (this.#last === undefined) this.#first = waiting;
+      else this.#last.after = waiting;
+      this.#last = waiting;
       this.#arm();
       promise.then(
         (value) => {
@@ -56,8 +64,10 @@ export class Budget {
   }
 
   #leave(waiting: Waiting): void {
-    this.#waiting.delete(waiting);
-    if (this.#waiting.size > 0) return;
+    // It has left already, when its time was over.
+    if (waiting.before === undefined && this.#first !== waiting) return;
+    this.#remove(waiting);
+    if (this.#first !== undefined) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
@@ -65,9 +75,8 @@ export class Budget {
   /** The timer stays where it is when the first wait ends well: firing early costs less than moving it. */
   #arm(): void {
     if (this.#timer !== undefined) return;
-    const [first] = this.#waiting;
-    if (first === undefined) return;
-    const { deadlineAtMs } = first;
+    if (this.#first === undefined) return;
+    const { deadlineAtMs } = this.#first;
     const delayMs = Math.max(0, deadlineAtMs - this.#clock.nowMs());
     this.#timer = this.#clock.setTimer(delayMs, () => {
       const isLate = this.#clock.nowMs() > deadlineAtMs + LATE_MS;
@@ -84,10 +93,21 @@ export class Budget {
 
   #expire(): void {
     const nowMs = this.#clock.nowMs();
-    for (const waiting of this.#waiting) {
+    for (let waiting = this.#first; waiting !== undefined; waiting = this.#first) {
       if (waiting.deadlineAtMs > nowMs) return;
-      this.#waiting.delete(waiting);
+      this.#remove(waiting);
       waiting.end();
     }
+  }
+
+  #remove(waiting: Waiting): void {
+    const { before, after } = waiting;
+    if (before === undefined) this.#first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    // What is kept of it by its promise keeps none of the others.
+    waiting.before = undefined;
+    waiting.after = undefined;
   }
 }

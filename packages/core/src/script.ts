@@ -20,19 +20,17 @@ export function defineScript(definition: { readonly lua: string; readonly keys: 
  * Throws: what the server or the client says, as it is. A connection lost after the send leaves
  * open whether the script ran.
  */
-export async function runScript(
+export function runScript(
   port: CommandPort,
   script: Script,
   keys: readonly string[],
   args: readonly string[],
 ): Promise<unknown> {
-  const rest = [String(script.keys), ...keys, ...args];
-  try {
-    return await port.send(['EVALSHA', script.sha1, ...rest]);
-  } catch (error) {
+  const command = ['EVALSHA', script.sha1, String(script.keys), ...keys, ...args];
+  return port.send(command).catch((error: unknown) => {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-    return await port.send(['EVAL', script.lua, ...rest]);
-  }
+    return port.send(['EVAL', script.lua, ...command.slice(2)]);
+  });
 }
 
 /**

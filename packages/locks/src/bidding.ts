@@ -109,11 +109,13 @@ export class Bidding {
     const { bid, how } = this.#parts;
     try {
       for (;;) {
-        this.#listen();
         if (!bid.isUp) {
-          await this.#sleep();
+          this.#listen();
+          if (!bid.isUp) await this.#sleep();
           continue;
         }
+        // Armed before it tries; one that does not wait yet misses nothing that it waits for.
+        if (this.#joins) this.#listen();
         const outcome = await this.#attempt();
         switch (outcome.is) {
           case 'won':
@@ -127,6 +129,7 @@ export class Bidding {
             await this.#waitForTurn(outcome);
             break;
           case 'failed':
+            this.#listen();
             if (!isPassing(outcome.error)) throw outcome.error;
             this.#lastFailure = outcome.error;
             if (bid.isUp) await this.#sleep({ afterMs: this.#nextPauseMs(), cause: 'pause' });
@@ -235,6 +238,7 @@ export class Bidding {
       this.#saidHeld = true;
       onHeld();
     }
+    this.#listen();
     if (!bid.hears) await bid.findEars();
     if (this.#ended) return await never();
     const endMs = seen.remainingMs < 0 ? NO_END_MS : seen.remainingMs + SLACK_MS;

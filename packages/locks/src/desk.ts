@@ -60,6 +60,9 @@ export class Desk {
   #wasContended = false;
   #blockSize = 1;
   #isClosed = false;
+  /** Leases that are being given back to Redis. */
+  #givingUp = 0;
+  #onQuiet: (() => void) | undefined;
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
@@ -162,6 +165,10 @@ export class Desk {
         await bid.release().catch(() => {});
       }),
     );
+    if (this.#givingUp > 0)
+      await new Promise<void>((resolve) => {
+        this.#onQuiet = resolve;
+      });
   }
 
   #biddings(): readonly Bidding[] {
@@ -254,6 +261,7 @@ export class Desk {
     const { lease, bid } = tenure;
     const { releases } = this.#parts;
     const forMs = lease.remainingMs();
+    this.#givingUp += 1;
     this.#tenures.delete(tenure);
     this.#wasContended = bid.contended;
     // To stand behind those who wait before they get it; else after it is free.
@@ -266,6 +274,8 @@ export class Desk {
       releases.now({ forMs, giveBack: () => bid.release() });
       throw error;
     } finally {
+      this.#givingUp -= 1;
+      if (this.#givingUp === 0) this.#onQuiet?.();
       this.#rest();
     }
   }
@@ -376,6 +386,6 @@ export class Desk {
 
   #rest(): void {
     if (this.#queue.size > 0 || this.#tenures.size > 0 || this.#single.size > 0) return;
-    if (this.#bidding === undefined) this.#parts.onIdle(this);
+    if (this.#bidding === undefined && this.#givingUp === 0) this.#parts.onIdle(this);
   }
 }

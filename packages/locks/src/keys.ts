@@ -1,18 +1,29 @@
 import { slotOf, tagFor } from '@redcache/core/toolkit';
 
-/** The keys of one lock in Redis, all in one slot. */
+/**
+ * The keys of one lock in Redis. Those beside the lock are called `before` + name + `after`, and are in
+ * its slot.
+ */
 export interface LockKeys {
   readonly lock: string;
-  /** Where the last fencing token stands. */
-  readonly fence: string;
-  /** Processes that wait, by the time at which they came. */
-  readonly queue: string;
-  /** Until when each of them has promised to ask again. */
-  readonly alive: string;
-  /** Followed by a holder: the key that is touched when the lock is offered to it. */
-  readonly turn: string;
-  /** Followed by a holder: the key that is touched when the lock is offered to the one before it. */
-  readonly next: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/**
+ * What stands beside a lock. `fence`: the last fencing token. `queue`: the processes that wait, by the
+ * time at which they came; `alive`: until when each has promised to ask again. `turn` and `next`, each
+ * followed by ':' and a holder: touched when the lock is offered to it, or to the one before it.
+ */
+export type Beside = 'fence' | 'queue' | 'alive' | 'turn' | 'next';
+
+export function beside({ before, after }: LockKeys, name: Beside): string {
+  return before + name + after;
+}
+
+/** The key that is touched for one waiter alone. */
+export function wakeKey(keys: LockKeys, name: 'turn' | 'next', holder: string): string {
+  return `${beside(keys, name)}:${holder}`;
 }
 
 /**
@@ -24,24 +35,11 @@ export interface LockKeys {
  * found for the slot. They begin with a brace, so they are no lock's key unless the prefix does too.
  */
 export function lockKeys(prefix: string, key: string): LockKeys {
-  const lock = `${prefix}${key}`;
-  const beside = namesBeside(lock);
-  return {
-    lock,
-    fence: beside('fence'),
-    queue: beside('queue'),
-    alive: beside('alive'),
-    turn: `${beside('turn')}:`,
-    next: `${beside('next')}:`,
-  };
-}
-
-function namesBeside(lock: string): (name: string) => string {
+  const lock = prefix + key;
   const tag = hashTag(lock);
-  if (tag !== undefined) return (name) => `{${tag}}:${name}:${lock}`;
-  if (!lock.includes('}')) return (name) => `{${lock}}:${name}`;
-  const found = tagForSlot(slotOf(lock));
-  return (name) => `{${found}}:${name}:${lock}`;
+  if (tag !== undefined) return { lock, before: `{${tag}}:`, after: `:${lock}` };
+  if (!lock.includes('}')) return { lock, before: `{${lock}}:`, after: '' };
+  return { lock, before: `{${tagForSlot(slotOf(lock))}}:`, after: `:${lock}` };
 }
 
 /** The part of a key that decides on its slot, if it is not the whole key. */

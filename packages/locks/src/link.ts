@@ -16,7 +16,8 @@ export class Link {
   readonly #session: TrackingSession;
   readonly #budget: Budget;
   readonly #stop: () => void;
-  readonly #asking = new Set<Promise<unknown>>();
+  #asking = 0;
+  #onQuiet: (() => void) | undefined;
   #connection: Connection = 'down';
 
   constructor(
@@ -49,33 +50,35 @@ export class Link {
    * {@link OutcomeUnknownError} if the connection was lost before the answer; `ConfigError` if the
    * key holds another type; any other error of the server as it is.
    */
-  async send<T>(key: string, command: (port: CommandPort) => Promise<T>): Promise<T> {
-    if (!this.isUp) throw new UnavailableError(`lock '${key}': Redis is not connected`, { key });
-    try {
-      return await command(this.port);
-    } catch (error) {
+  send<T>(key: string, command: (port: CommandPort) => Promise<T>): Promise<T> {
+    if (!this.isUp)
+      return Promise.reject(new UnavailableError(`lock '${key}': Redis is not connected`, { key }));
+    return command(this.port).catch((error: unknown) => {
       throw explained(key, error);
-    }
+    });
   }
 
   /** As {@link send}; throws {@link OutcomeUnknownError} as well when the time for an answer is over. */
   async ask<T>(key: string, command: (port: CommandPort) => Promise<T>): Promise<T> {
-    const asking = this.#budget.bound(this.send(key, command));
-    this.#asking.add(asking);
+    this.#asking += 1;
     try {
-      const answer = await asking;
+      const answer = await this.#budget.bound(this.send(key, command));
       if (answer !== TIMED_OUT) return answer;
     } finally {
-      this.#asking.delete(asking);
+      this.#asking -= 1;
+      if (this.#asking === 0) this.#onQuiet?.();
     }
     const message = `lock '${key}': Redis did not answer within ${this.#budget.budgetMs} ms`;
     throw new OutcomeUnknownError(message, { key });
   }
 
   /** Resolves when all that was asked is answered, or its time over. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#stop();
-    await Promise.allSettled(this.#asking);
+    if (this.#asking === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onQuiet = resolve;
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 import { slotOf } from '@redcache/core/toolkit';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { lockKeys } from '../src/keys.ts';
+import { beside, lockKeys } from '../src/keys.ts';
 
 // From the cluster specification of Redis, and CLUSTER KEYSLOT.
 test.for([
@@ -25,7 +25,9 @@ const anyKey = fc
 test('the fence key is in the slot of the lock, whatever its braces', () => {
   fc.assert(
     fc.property(anyKey, fc.constantFrom('redcache:lock:', '', '{'), (key, prefix) => {
-      const { lock, fence } = lockKeys(prefix, key);
+      const keys = lockKeys(prefix, key);
+      const { lock } = keys;
+      const fence = beside(keys, 'fence');
       expect(slotOf(fence)).toBe(slotOf(lock));
     }),
   );
@@ -35,9 +37,10 @@ test('no two keys share a fence key, and none is a lock', () => {
   fc.assert(
     fc.property(anyKey, anyKey, (a, b) => {
       const [one, two] = [lockKeys('redcache:lock:', a), lockKeys('redcache:lock:', b)];
-      expect(one.fence === two.fence).toBe(a === b);
-      expect(one.fence).not.toBe(two.lock);
-      expect(one.fence.startsWith('redcache:lock:')).toBe(false);
+      const [ofOne, ofTwo] = [beside(one, 'fence'), beside(two, 'fence')];
+      expect(ofOne === ofTwo).toBe(a === b);
+      expect(ofOne).not.toBe(two.lock);
+      expect(ofOne.startsWith('redcache:lock:')).toBe(false);
     }),
   );
 });

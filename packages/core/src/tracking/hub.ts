@@ -16,7 +16,8 @@ type Told = (cause: WakeCause, line: Line | undefined) => void;
 export class Hub {
   readonly #store: Store;
   readonly #guards: Guards;
-  readonly #listeners = new Map<string, Set<Told>>();
+  /** Nearly always there is one for a key, which then costs no set. */
+  readonly #listeners = new Map<string, Told | Set<Told>>();
 
   constructor(store: Store, guards: Guards) {
     this.#store = store;
@@ -31,11 +32,14 @@ export class Hub {
     // A function of its own, so that the same listener given twice is told twice and removed once.
     const told: Told = (cause, line) => listener(cause, line);
     const others = this.#listeners.get(key);
-    if (others === undefined) this.#listeners.set(key, new Set([told]));
-    else others.add(told);
+    if (others === undefined) this.#listeners.set(key, told);
+    else if (others instanceof Set) others.add(told);
+    else this.#listeners.set(key, new Set([others, told]));
     return () => {
       const all = this.#listeners.get(key);
-      if (all?.delete(told) && all.size === 0) this.#listeners.delete(key);
+      if (all === told) this.#listeners.delete(key);
+      else if (all instanceof Set && all.delete(told) && all.size === 0)
+        this.#listeners.delete(key);
     };
   }
 
@@ -85,6 +89,10 @@ export class Hub {
   #wake(key: string, cause: WakeCause, line?: Line): void {
     const listeners = this.#listeners.get(key);
     if (listeners === undefined) return;
+    if (!(listeners instanceof Set)) {
+      callSafely('onInvalidation', () => listeners(cause, line));
+      return;
+    }
     for (const listener of [...listeners])
       callSafely('onInvalidation', () => {
         // One that an earlier listener has just removed is not told any more.

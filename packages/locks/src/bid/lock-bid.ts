@@ -1,7 +1,7 @@
 import type { CommandPort } from '@redcache/core';
 import type { Connections } from '../connections.ts';
 import type { LossReason } from '../errors.ts';
-import type { LockKeys } from '../keys.ts';
+import { type LockKeys, wakeKey } from '../keys.ts';
 import type { Extension, Verdict } from '../lease/commands.ts';
 import { type Heard, type Listen, listenTo } from '../lease/listen.ts';
 import { isWrongType } from '../link.ts';
@@ -71,10 +71,10 @@ export class LockBid implements Bid {
     const { engine } = connections.current;
     const stops = [
       this.listen((heard) => tell(heard === 'down' || heard === 'close' ? 'disconnect' : heard)),
-      engine.onInvalidation(keys.turn + this.holder, (cause) => {
+      engine.onInvalidation(wakeKey(keys, 'turn', this.holder), (cause) => {
         if (cause === 'push') tell('turn');
       }),
-      engine.onInvalidation(keys.next + this.holder, (cause) => {
+      engine.onInvalidation(wakeKey(keys, 'next', this.holder), (cause) => {
         if (cause === 'push') tell('next');
       }),
     ];
@@ -123,7 +123,7 @@ export class LockBid implements Bid {
 
   async release(): Promise<'released' | 'lost'> {
     const { keys } = this.#parts;
-    const answer = await this.#ask((port) => release(port, keys, this.holder), 'taken');
+    const answer = await this.#ask((port) => release(port, keys, this.holder, 'holding'), 'taken');
     if (answer === 'released') return answer;
     this.#lossFoundAtRelease = answer;
     return 'lost';
@@ -131,10 +131,7 @@ export class LockBid implements Bid {
 
   withdraw(): Promise<unknown> {
     const { keys } = this.#parts;
-    return this.#ask<unknown>(
-      (port) => release(port, keys, this.holder, { waiting: true }),
-      undefined,
-    );
+    return this.#ask<unknown>((port) => release(port, keys, this.holder, 'waiting'), undefined);
   }
 
   findEars(): Promise<void> {

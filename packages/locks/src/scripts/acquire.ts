@@ -2,7 +2,7 @@ import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import type { LockKeys } from '../keys.ts';
 import type { Answer } from './answer.ts';
-import { FENCING, TOKEN_OUTLIVES_LEASE_MS } from './fencing.ts';
+import { FENCING } from './fencing.ts';
 
 export const ACQUIRE: Script = defineScript({
   keys: 1,
@@ -12,9 +12,9 @@ export const ACQUIRE: Script = defineScript({
 --         the lease
 -- ARGV[1] holder: the id of the one who asks; never contains ':'
 -- ARGV[2] lease in milliseconds
--- ARGV[3] key of the last fencing token given out, in the slot of the lock; not declared, since
---         Redis 7.0 tracks every key that is
--- ARGV[4] how long the last token is remembered, in milliseconds
+-- ARGV[3] what the keys beside the lock begin with, which are in its slot; they are not declared,
+--         since Redis 7.0 tracks every key that is
+-- ARGV[4] what they end with
 -- ARGV[5] how many tokens to reserve
 -- ARGV[6] 'force': take it from whoever has it
 --
@@ -26,11 +26,12 @@ export const ACQUIRE: Script = defineScript({
 ${FENCING}
 local mine = ARGV[1] .. ':'
 local count = tonumber(ARGV[5])
+local fence = ARGV[3] .. 'fence' .. ARGV[4]
 local token = now_us()
 
 -- SET before any GET: a key that nobody on this connection has read causes no push.
 if redis.call('SET', KEYS[1], mine .. text(token), 'NX', 'PX', ARGV[2]) then
-  local reserved = reserve(ARGV[3], ARGV[4], count, token)
+  local reserved = reserve(fence, ARGV[2], count, token)
   if reserved ~= token then redis.call('SET', KEYS[1], mine .. text(reserved), 'PX', ARGV[2]) end
   -- GET so that this connection tracks the key: the holder hears what others do.
   redis.call('GET', KEYS[1])
@@ -43,7 +44,7 @@ if left == -1 and not string.find(value, '^[%x-]+:%d+%+?$') then return {-1, 0} 
 if string.sub(value, 1, #mine) ~= mine and ARGV[6] ~= 'force' then return {0, left} end
 
 local mark = string.sub(value, -1) == '+' and '+' or ''
-token = text(reserve(ARGV[3], ARGV[4], count, token))
+token = text(reserve(fence, ARGV[2], count, token))
 redis.call('SET', KEYS[1], mine .. token .. mark, 'PX', ARGV[2])
 -- GET because the write above made the connection forget the key.
 redis.call('GET', KEYS[1])
@@ -65,15 +66,14 @@ export interface AcquireWish {
  * Time: the lease counts on the server from execution; callers count from before the send.
  * Safe to repeat: for the same holder it starts the lease anew, under a higher token.
  */
-export async function acquire(
+export function acquire(
   port: CommandPort,
-  keys: Pick<LockKeys, 'lock' | 'fence'>,
+  { lock, before, after }: LockKeys,
   { holder, leaseMs, tokens }: AcquireWish,
   how: 'if-free' | 'force' = 'if-free',
 ): Promise<Answer> {
-  const rememberMs = leaseMs + TOKEN_OUTLIVES_LEASE_MS;
-  const args = [holder, String(leaseMs), keys.fence, String(rememberMs), String(tokens), how];
-  return answerOf(await runScript(port, ACQUIRE, [keys.lock], args), tokens);
+  const args = [holder, String(leaseMs), before, after, String(tokens), how];
+  return runScript(port, ACQUIRE, [lock], args).then((reply) => answerOf(reply, tokens));
 }
 
 /** What `acquire` and `join` answer. */

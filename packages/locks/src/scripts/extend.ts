@@ -1,9 +1,9 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
-import type { LockKeys } from '../keys.ts';
+import { beside, type LockKeys } from '../keys.ts';
 import type { AcquireWish } from './acquire.ts';
 import type { TokenBlock } from './answer.ts';
-import { FENCING, TOKEN_OUTLIVES_LEASE_MS } from './fencing.ts';
+import { FENCING } from './fencing.ts';
 
 export const EXTEND: Script = defineScript({
   keys: 1,
@@ -12,9 +12,8 @@ export const EXTEND: Script = defineScript({
 -- KEYS[1] the lock, as for acquire
 -- ARGV[1] holder
 -- ARGV[2] lease in milliseconds, from now
--- ARGV[3] key of the last fencing token, in the slot of the lock
--- ARGV[4] how long the last token is remembered, in milliseconds
--- ARGV[5] how many tokens to reserve; 0 for none
+-- ARGV[3] the key of the last fencing token, in the slot of the lock
+-- ARGV[4] how many tokens to reserve; 0 for none
 --
 -- Answers {1, contended, token} extended, whether others wait, the first token reserved or nothing;
 --         {0} there is no lock; {-1} somebody else has it
@@ -27,9 +26,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 -- GET because the write above made the connection forget the key: the holder hears what others do.
 redis.call('GET', KEYS[1])
 local contended = string.sub(value, -1) == '+' and 1 or 0
-local count = tonumber(ARGV[5])
+local count = tonumber(ARGV[4])
 if count == 0 then return {1, contended} end
-return {1, contended, text(reserve(ARGV[3], ARGV[4], count, now_us()))}
+return {1, contended, text(reserve(ARGV[3], ARGV[2], count, now_us()))}
 `,
 });
 
@@ -50,11 +49,10 @@ export type ExtendAnswer =
  */
 export async function extend(
   port: CommandPort,
-  keys: Pick<LockKeys, 'lock' | 'fence'>,
+  keys: LockKeys,
   { holder, leaseMs, tokens }: AcquireWish,
 ): Promise<ExtendAnswer> {
-  const rememberMs = leaseMs + TOKEN_OUTLIVES_LEASE_MS;
-  const args = [holder, String(leaseMs), keys.fence, String(rememberMs), String(tokens)];
+  const args = [holder, String(leaseMs), beside(keys, 'fence'), String(tokens)];
   const reply = await runScript(port, EXTEND, [keys.lock], args);
   const [code, contended, first] = reply as readonly [number, number?, string?];
   if (code !== 1) return { is: code === 0 ? 'deleted' : 'taken' };

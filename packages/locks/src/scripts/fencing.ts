@@ -9,7 +9,7 @@ export const TOKEN_OUTLIVES_LEASE_MS = 3_600_000;
  * Lua counts them exactly; a last one beyond that is none of ours. `SET … GET` instead of a GET:
  * what only these scripts read need not be tracked.
  */
-export const FENCING = `
+export const FENCING: string = `
 local function text(token) return string.format('%.0f', token) end
 
 local function now_us()
@@ -17,8 +17,10 @@ local function now_us()
   return now[1] * 1000000 + now[2]
 end
 
-local function reserve(fence, remember_ms, count, token)
-  local last = tonumber(redis.call('SET', fence, text(token + count - 1), 'PX', remember_ms, 'GET') or '')
+local function reserve(fence, lease_ms, count, token)
+  local remember_ms = lease_ms + ${TOKEN_OUTLIVES_LEASE_MS}
+  local last = redis.call('SET', fence, text(token + count - 1), 'PX', remember_ms, 'GET')
+  last = tonumber(last or '')
   if last and last >= token and last < 9007199254740991 - count then
     token = last + 1
     redis.call('SET', fence, text(token + count - 1), 'PX', remember_ms)

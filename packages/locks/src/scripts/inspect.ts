@@ -1,6 +1,6 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
-import type { LockKeys } from '../keys.ts';
+import { beside, type LockKeys } from '../keys.ts';
 
 export const INSPECT: Script = defineScript({
   keys: 1,
@@ -42,12 +42,8 @@ export interface Inspected {
  *
  * Sends: EVALSHA `inspect` (1 key), EVAL once on NOSCRIPT.
  */
-export async function inspect(
-  port: CommandPort,
-  { lock, queue }: Pick<LockKeys, 'lock' | 'queue'>,
-  most: number,
-): Promise<Inspected> {
-  const reply = await runScript(port, INSPECT, [lock], [queue, String(most)]);
+export async function inspect(port: CommandPort, keys: LockKeys, most: number): Promise<Inspected> {
+  const reply = await runScript(port, INSPECT, [keys.lock], [beside(keys, 'queue'), String(most)]);
   const [value, pttl, waiting, ...named] = reply as [string, number, number, ...unknown[]];
   const first: { holder: string; waitedMs: number }[] = [];
   for (let i = 0; i < named.length; i += 2)

@@ -1,9 +1,9 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
-import type { LockKeys } from '../keys.ts';
+import { type LockKeys, wakeKey } from '../keys.ts';
 import { type AcquireWish, answerOf } from './acquire.ts';
 import type { Answer } from './answer.ts';
-import { FENCING, TOKEN_OUTLIVES_LEASE_MS } from './fencing.ts';
+import { FENCING } from './fencing.ts';
 import { HAND_OVER, OFFER_MS, PROMISE_GRACE_MS, QUEUE, QUEUE_OUTLIVES_MS } from './queue.ts';
 
 export const JOIN: Script = defineScript({
@@ -16,20 +16,14 @@ export const JOIN: Script = defineScript({
 -- KEYS[3] touched when it is offered to the one before
 -- ARGV[1] holder: the id of the one who asks
 -- ARGV[2] lease in milliseconds
--- ARGV[3] key of the last fencing token; this and the keys below are in the slot of the lock
--- ARGV[4] how long the last token is remembered, in milliseconds
+-- ARGV[3] what the keys beside the lock begin with, and
+-- ARGV[4] what they end with, as for acquire
 -- ARGV[5] how many tokens to reserve
--- ARGV[6] queue: holders that wait, by the time at which they came
--- ARGV[7] until when each of them has promised to ask again, by the server's clock
--- ARGV[8] what KEYS[2] begins with, for any holder
--- ARGV[9] what KEYS[3] begins with, for any holder
--- ARGV[10] how long after the end of the lease the asker may ask again, in milliseconds
--- ARGV[11] how long an offer stands, in milliseconds
--- ARGV[12] how much longer than promises the queue stands, in milliseconds
 --
 -- Answers {1, token, contended, echoes} and {-1, 0} as acquire does; {0, ms, place, echoes} held by another
 --         for that long, where the asker stands in the queue now, 0 for the first, and how many
 --         pushes of our own follow
+local before, after = ARGV[3], ARGV[4]
 ${FENCING}${QUEUE}${HAND_OVER}
 local me = ARGV[1]
 local us = now_us()
@@ -41,12 +35,12 @@ redis.call('GET', KEYS[3])
 local value = redis.call('GET', KEYS[1])
 
 local function take()
-  redis.call('ZREM', ARGV[6], me)
-  redis.call('HDEL', ARGV[7], me)
-  local head = first(ARGV[6])
-  local token = text(reserve(ARGV[3], ARGV[4], tonumber(ARGV[5]), us))
+  redis.call('ZREM', queue, me)
+  redis.call('HDEL', alive, me)
+  local head = first()
+  local token = text(reserve(before .. 'fence' .. after, ARGV[2], tonumber(ARGV[5]), us))
   redis.call('SET', KEYS[1], me .. ':' .. token .. (head and '+' or ''), 'PX', ARGV[2])
-  if head then touch(ARGV[9] .. head) end
+  if head then touch(next .. head) end
   -- GET because the write above made the connection forget the key: the holder hears what others do.
   redis.call('GET', KEYS[1])
   -- Nobody needs to hear of these any more, so the server need not remember that they were read.
@@ -63,25 +57,24 @@ if value then
 else
   -- It ended or was deleted, so nobody has handed it over: whoever comes by does.
   while true do
-    local head = first(ARGV[6])
+    local head = first()
     if not head or head == me then return take() end
-    if tonumber(redis.call('HGET', ARGV[7], head) or '0') >= ms then break end
-    redis.call('ZREM', ARGV[6], head)
-    redis.call('HDEL', ARGV[7], head)
+    if tonumber(redis.call('HGET', alive, head) or '0') >= ms then break end
+    redis.call('ZREM', queue, head)
+    redis.call('HDEL', alive, head)
   end
-  left = tonumber(ARGV[11])
+  left = ${OFFER_MS}
 end
 
-local stays_ms = math.max(left, 0) + tonumber(ARGV[10])
-redis.call('ZADD', ARGV[6], 'NX', text(us), me)
-redis.call('HSET', ARGV[7], me, text(ms + stays_ms))
-local keep_ms = stays_ms + tonumber(ARGV[12])
-for i = 6, 7 do
-  if redis.call('PTTL', ARGV[i]) < keep_ms then redis.call('PEXPIRE', ARGV[i], keep_ms) end
-end
+local stays_ms = math.max(left, 0) + ${PROMISE_GRACE_MS}
+redis.call('ZADD', queue, 'NX', text(us), me)
+redis.call('HSET', alive, me, text(ms + stays_ms))
+local keep_ms = stays_ms + ${QUEUE_OUTLIVES_MS}
+if redis.call('PTTL', queue) < keep_ms then redis.call('PEXPIRE', queue, keep_ms) end
+if redis.call('PTTL', alive) < keep_ms then redis.call('PEXPIRE', alive, keep_ms) end
 local echoes = 1
 if not value then
-  hand_over(KEYS[1], ARGV[6], ARGV[7], ARGV[8], ARGV[9], left, ms)
+  hand_over(ms)
 elseif string.sub(value, -1) ~= '+' then
   -- Whoever holds it sees that others wait, and does not just delete it.
   redis.call('SET', KEYS[1], value .. '+', 'KEEPTTL')
@@ -90,7 +83,7 @@ else
 end
 -- GET because the writes above made the connection forget the key.
 redis.call('GET', KEYS[1])
-return {0, left, redis.call('ZRANK', ARGV[6], me) or 0, echoes}
+return {0, left, redis.call('ZRANK', queue, me) or 0, echoes}
 `,
 });
 
@@ -107,13 +100,8 @@ export async function join(
   keys: LockKeys,
   { holder, leaseMs, tokens }: AcquireWish,
 ): Promise<Answer> {
-  const { lock, fence, queue, alive, turn, next } = keys;
-  const times = [PROMISE_GRACE_MS, OFFER_MS, QUEUE_OUTLIVES_MS].map(String);
-  const rememberMs = leaseMs + TOKEN_OUTLIVES_LEASE_MS;
-  const args = [
-    ...[holder, String(leaseMs), fence, String(rememberMs), String(tokens)],
-    ...[queue, alive, turn, next, ...times],
-  ];
-  const reply = await runScript(port, JOIN, [lock, turn + holder, next + holder], args);
-  return answerOf(reply, tokens);
+  const { lock, before, after } = keys;
+  const declared = [lock, wakeKey(keys, 'turn', holder), wakeKey(keys, 'next', holder)];
+  const args = [holder, String(leaseMs), before, after, String(tokens)];
+  return answerOf(await runScript(port, JOIN, declared, args), tokens);
 }

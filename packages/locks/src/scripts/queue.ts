@@ -14,14 +14,21 @@ export const QUEUE_OUTLIVES_MS = 60_000;
  * Each has two keys of its own that nobody else reads, so that one waiter is woken and no other:
  * `turn` is touched when the lock is offered to it, `next` when the lock is offered to the one
  * before it, so that it can look after a while whether that one was still alive.
+ *
+ * Expects `before` and `after`, which the names of the keys beside the lock begin and end with.
  */
-export const QUEUE = `
+export const QUEUE: string = `
 local function touch(key)
   redis.call('SET', key, '')
   redis.call('DEL', key)
 end
 
-local function take_first(queue, alive, now_ms)
+local queue = before .. 'queue' .. after
+local alive = before .. 'alive' .. after
+local turn = before .. 'turn' .. after .. ':'
+local next = before .. 'next' .. after .. ':'
+
+local function take_first(now_ms)
   while true do
     local id = redis.call('ZPOPMIN', queue)[1]
     if not id then return nil end
@@ -31,19 +38,19 @@ local function take_first(queue, alive, now_ms)
   end
 end
 
-local function first(queue) return redis.call('ZRANGE', queue, 0, 0)[1] end
+local function first() return redis.call('ZRANGE', queue, 0, 0)[1] end
 `;
 
-/** Lua that offers a mutex to the first who waits for it, or frees it; builds on {@link QUEUE}. */
-export const HAND_OVER = `
-local function hand_over(lock, queue, alive, turn, next, offer_ms, now_ms)
-  local id = take_first(queue, alive, now_ms)
+/** Lua that offers the mutex KEYS[1] to the first who waits for it, or frees it; after {@link QUEUE}. */
+export const HAND_OVER: string = `
+local function hand_over(now_ms)
+  local id = take_first(now_ms)
   if not id then
-    redis.call('DEL', lock)
+    redis.call('DEL', KEYS[1])
     return
   end
-  local second = first(queue)
-  redis.call('SET', lock, id .. ':0' .. (second and '+' or ''), 'PX', offer_ms)
+  local second = first()
+  redis.call('SET', KEYS[1], id .. ':0' .. (second and '+' or ''), 'PX', ${OFFER_MS})
   touch(turn .. id)
   if second then touch(next .. second) end
 end

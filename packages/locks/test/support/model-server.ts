@@ -11,8 +11,10 @@ import {
 import { type ManualClock, settled } from '@redcache/core/testing';
 import { ACQUIRE } from '../../src/scripts/acquire.ts';
 import { EXTEND } from '../../src/scripts/extend.ts';
+import { TOKEN_OUTLIVES_LEASE_MS } from '../../src/scripts/fencing.ts';
 import { INSPECT } from '../../src/scripts/inspect.ts';
 import { JOIN } from '../../src/scripts/join.ts';
+import { OFFER_MS, PROMISE_GRACE_MS } from '../../src/scripts/queue.ts';
 import { RELEASE } from '../../src/scripts/release.ts';
 
 interface Stored {
@@ -117,11 +119,11 @@ export class ModelServer {
     return this.pttl(key) === -1 && !/^[\da-f-]+:\d+\+?$/.test(this.get(key) ?? '');
   }
 
-  reserve(fence: string, count: number, rememberMs: number): string {
+  reserve(fence: string, count: number, leaseMs: number): string {
     const last = BigInt(this.get(fence) ?? 0);
     const now = BigInt(Math.round(this.clock.nowMs() * 1_000));
     const token = last >= now ? last + 1n : now;
-    this.set(fence, String(token + BigInt(count) - 1n), rememberMs);
+    this.set(fence, String(token + BigInt(count) - 1n), leaseMs + TOKEN_OUTLIVES_LEASE_MS);
     return String(token);
   }
 
@@ -140,7 +142,7 @@ export class ModelServer {
   }
 
   /** Offers the lock to the first who waits, or frees it. */
-  handOver(key: string, queue: ModelQueue, turns: string, nexts: string, offerMs: number): void {
+  handOver(key: string, queue: ModelQueue, [, , before, after]: readonly string[]): void {
     this.dropDead(queue);
     const [head, second] = queue.keys();
     if (head === undefined) {
@@ -148,9 +150,9 @@ export class ModelServer {
       return;
     }
     queue.delete(head);
-    this.set(key, `${head}:0${second === undefined ? '' : '+'}`, offerMs);
-    this.touch(turns + head);
-    if (second !== undefined) this.touch(nexts + second);
+    this.set(key, `${head}:0${second === undefined ? '' : '+'}`, OFFER_MS);
+    this.touch(`${before}turn${after}:${head}`);
+    if (second !== undefined) this.touch(`${before}next${after}:${second}`);
   }
 
   #changed(key: string): void {
@@ -368,11 +370,12 @@ export class ModelConnection implements TrackingPort {
   }
 
   #acquire(key: string, more: readonly string[]): unknown {
-    const [holder = '', leaseMs, fence = '', rememberMs, count, how] = more;
+    const [holder = '', leaseMs, before, after, count, how] = more;
     const server = this.#server;
+    const fence = `${before}fence${after}`;
     const value = server.get(key);
     const give = (mark: string, echoes: number): unknown => {
-      const token = server.reserve(fence, Number(count), Number(rememberMs));
+      const token = server.reserve(fence, Number(count), Number(leaseMs));
       server.set(key, `${holder}:${token}${mark}`, Number(leaseMs));
       this.#read(key);
       return [1, token, mark.length, echoes];
@@ -385,24 +388,25 @@ export class ModelConnection implements TrackingPort {
   }
 
   #join([key = '', turn = '', next = '', ...more]: readonly string[]): unknown {
-    const [holder = '', leaseMs, fence = '', rememberMs, count, queueKey = ''] = more;
-    const [, , , , , , , turns = '', nexts = '', graceMs, offerMs] = more;
+    const [holder = '', leaseMs, before, after, count] = more;
+    const fence = `${before}fence${after}`;
+    const nexts = `${before}next${after}:`;
     const server = this.#server;
-    const queue = server.queueOf(queueKey);
+    const queue = server.queueOf(`${before}queue${after}`);
     for (const read of [turn, next]) this.#read(read);
     const value = this.#read(key);
     const take = (): unknown => {
       queue.delete(holder);
       const [head] = queue.keys();
       const mark = head === undefined ? '' : '+';
-      const token = server.reserve(fence, Number(count), Number(rememberMs));
+      const token = server.reserve(fence, Number(count), Number(leaseMs));
       server.set(key, `${holder}:${token}${mark}`, Number(leaseMs));
       if (head !== undefined) server.touch(nexts + head);
       this.#read(key);
       for (const read of [turn, next]) server.touch(read);
       return [1, token, mark.length, 1];
     };
-    let leftMs = Number(offerMs);
+    let leftMs = OFFER_MS;
     if (value !== undefined) {
       if (value.startsWith(`${holder}:`)) return take();
       if (server.isNoLock(key)) return [-1, 0];
@@ -415,34 +419,32 @@ export class ModelConnection implements TrackingPort {
     const nowMs = server.clock.nowMs();
     queue.set(holder, {
       sinceMs: queue.get(holder)?.sinceMs ?? nowMs,
-      promisedMs: nowMs + Math.max(leftMs, 0) + Number(graceMs),
+      promisedMs: nowMs + Math.max(leftMs, 0) + PROMISE_GRACE_MS,
     });
     let echoes = 1;
-    if (value === undefined) server.handOver(key, queue, turns, nexts, Number(offerMs));
+    if (value === undefined) server.handOver(key, queue, more);
     else if (!value.endsWith('+')) server.set(key, `${value}+`, server.leftOf(key));
     else echoes = 0;
     this.#read(key);
     return [0, leftMs, [...queue.keys()].indexOf(holder), echoes];
   }
 
-  #extend(
-    key: string,
-    [holder, leaseMs, fence = '', rememberMs, count]: readonly string[],
-  ): unknown {
+  #extend(key: string, [holder, leaseMs, fence = '', count]: readonly string[]): unknown {
     const server = this.#server;
     const owned = this.#owned(key, holder);
     if (owned !== 1) return [owned];
     server.pexpire(key, Number(leaseMs));
     const contended = this.#read(key)?.endsWith('+') ? 1 : 0;
     if (count === '0') return [1, contended];
-    return [1, contended, server.reserve(fence, Number(count), Number(rememberMs))];
+    return [1, contended, server.reserve(fence, Number(count), Number(leaseMs))];
   }
 
   #release(key: string, more: readonly string[]): unknown {
-    const [holder = '', queueKey = '', , turns = '', nexts = '', offerMs, waiting] = more;
+    const [holder = '', before, after, of] = more;
+    const [turns, nexts] = [`${before}turn${after}:`, `${before}next${after}:`];
     const server = this.#server;
-    const queue = server.queueOf(queueKey);
-    if (waiting === '1') {
+    const queue = server.queueOf(`${before}queue${after}`);
+    if (of === 'waiting') {
       const wasFirst = [...queue.keys()][0] === holder;
       queue.delete(holder);
       for (const of of [turns, nexts]) server.touch(of + holder);
@@ -451,7 +453,8 @@ export class ModelConnection implements TrackingPort {
     }
     const owned = this.#owned(key, holder);
     if (owned !== 1) return owned;
-    if (server.get(key)?.endsWith('+')) server.handOver(key, queue, turns, nexts, Number(offerMs));
+    if (server.get(key)?.endsWith('+'))
+      server.handOver(key, queue, ['', '', before ?? '', after ?? '']);
     else server.del(key);
     return 1;
   }

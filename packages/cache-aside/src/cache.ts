@@ -1,5 +1,5 @@
 import { ClosedError, ConfigError, type TrackingCache } from '@redcache/core';
-import { trackedOf, trackingOf } from '@redcache/core/node-redis';
+import { assertSingle, trackedOf, trackingOf } from '@redcache/core/node-redis';
 import { checkKey } from '@redcache/core/toolkit';
 import {
   type CacheOptions,
@@ -45,6 +45,7 @@ export class Cache {
     const settings = readCacheOptions(options);
     // First, since it says what to do about a client without a cache.
     const engine = trackingOf(settings.client);
+    assertSingle(settings.client);
     const tracked = trackedOf(settings.client);
     if (tracked === undefined)
       throw new ConfigError(

@@ -6,8 +6,10 @@ export type Connection = 'up' | 'down' | 'closed';
 export interface CommandPort {
   /**
    * Sends one command and resolves with its reply; strings are decoded as UTF-8. Commands leave in
-   * the order of the calls, on one connection. Rejects with the server's error, or the client's
-   * when the connection is lost before the reply.
+   * the order of the calls, on one connection; those of a pool or a sentinel if they are sent in one
+   * tick, those of a cluster if they are of one slot as well. Rejects with the server's error, with
+   * the client's when the connection is lost before the reply, or with `UnavailableError` when it was
+   * not sent and never will be.
    */
   send(args: readonly string[]): Promise<unknown>;
   /** Calls the listener now with how the connection is, and again at every change. */

@@ -1,10 +1,10 @@
-import { type CommandPort, createTrackingCache } from '@redcache/core';
+import { type CommandPort, createTrackingCache, UnavailableError } from '@redcache/core';
 import {
+  type AnyClient,
   type Connected,
   type OwnTracked,
   openTracked,
   portOf,
-  type SingleClient,
   trackedOf,
 } from '@redcache/core/node-redis';
 import type { Budget } from '@redcache/core/toolkit';
@@ -15,15 +15,19 @@ export type TrackingMode = 'auto' | 'poll';
 
 /** Where connections come from. */
 export interface ConnectionSource {
-  /** The user's connection. */
+  /** The user's connection, or connections. */
   readonly first: Connected;
   /** Opens one more that is tracked, in that database; left out where the first will do. */
-  readonly openTracked?: (database: number) => OwnTracked;
+  readonly openTracked?: (database: number) => OwnTracked | Promise<OwnTracked>;
 }
 
-export function sourceOf(client: SingleClient, mode: TrackingMode): ConnectionSource {
+export function sourceOf(client: AnyClient, mode: TrackingMode): ConnectionSource {
   // An engine that is attached to nothing: no push ever comes, and it never tracks.
-  const untracked = (): Connected => ({ port: portOf(client), engine: createTrackingCache() });
+  const untracked = (): Connected => ({
+    port: portOf(client),
+    engine: createTrackingCache(),
+    tracks: () => false,
+  });
   if (mode === 'poll') return { first: untracked() };
   const tracked = trackedOf(client);
   if (tracked !== undefined) return { first: tracked };
@@ -74,7 +78,15 @@ export class Connections {
       this.#openTracked = open;
       return;
     }
-    const tracked = open(database);
+    const tracked = await openOne(open, database);
+    if (tracked === undefined) {
+      this.#openTracked = open;
+      return;
+    }
+    if (this.#closed) {
+      tracked.close();
+      return;
+    }
     const link = new Link(tracked, this.#budget);
     const stop = tracked.port.onConnection((connection) =>
       this.#use(connection === 'up' ? link : this.#first),
@@ -95,6 +107,19 @@ export class Connections {
     if (this.#current === link) return;
     this.#current = link;
     this.#onMoved(link);
+  }
+}
+
+/** Nothing while there is no connection to show where: the next who waits tries again. */
+async function openOne(
+  open: NonNullable<ConnectionSource['openTracked']>,
+  database: number,
+): Promise<OwnTracked | undefined> {
+  try {
+    return await open(database);
+  } catch (error) {
+    if (error instanceof UnavailableError) return undefined;
+    throw error;
   }
 }
 

@@ -2,31 +2,29 @@ import {
   type CommandPort,
   ConfigError,
   type Connection,
+  isRedcacheError,
   OutcomeUnknownError,
   type TrackingCache,
-  type TrackingSession,
   UnavailableError,
 } from '@redcache/core';
+import type { Connected } from '@redcache/core/node-redis';
 import { type Budget, isServerError, TIMED_OUT } from '@redcache/core/toolkit';
 
 /** The way to Redis: one connection, and the engine that hears its pushes, if any do come. */
 export class Link {
   readonly port: CommandPort;
   readonly engine: TrackingCache;
-  readonly #session: TrackingSession;
+  readonly #tracks: Connected['tracks'];
   readonly #budget: Budget;
   readonly #stop: () => void;
   #asking = 0;
   #onQuiet: (() => void) | undefined;
   #connection: Connection = 'down';
 
-  constructor(
-    tracked: { port: CommandPort; engine: TrackingCache; session?: TrackingSession },
-    budget: Budget,
-  ) {
-    this.port = tracked.port;
-    this.engine = tracked.engine;
-    this.#session = tracked.session ?? tracked.engine.session;
+  constructor({ port, engine, tracks }: Connected, budget: Budget) {
+    this.port = port;
+    this.engine = engine;
+    this.#tracks = tracks;
     this.#budget = budget;
     this.#stop = this.port.onConnection((connection) => {
       this.#connection = connection;
@@ -37,9 +35,9 @@ export class Link {
     return this.#connection === 'up';
   }
 
-  /** Whether whoever reads this key here is told when it changes. */
-  tracks(_key: string): boolean {
-    return this.#session.state.is === 'tracking';
+  /** Whether whoever reads the key here is told when it changes. */
+  tracks(key: string): boolean {
+    return this.#tracks(key);
   }
 
   /**
@@ -92,6 +90,8 @@ export function isWrongType(error: unknown): boolean {
 }
 
 function explained(key: string, cause: unknown): unknown {
+  // The port says itself that nothing was sent.
+  if (isRedcacheError(cause)) return cause;
   if (isWrongType(cause))
     return new ConfigError(`lock '${key}': its key in Redis holds another type of value`, {
       key,

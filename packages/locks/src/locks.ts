@@ -286,7 +286,7 @@ async function runHolding<T>(lock: HeldLock, body: Body<T>): Promise<T> {
 /**
  * Makes locks over one client of node-redis. Sends nothing.
  *
- * Throws: `ConfigError` for bad or unknown options, and for what is no client.
+ * Throws: `ConfigError` for bad or unknown options, and for what is no client of node-redis.
  */
 export function createLocks(options: LocksOptions): Locks {
   const { client, tracking, ...settings } = readLocksOptions(options);

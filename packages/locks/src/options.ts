@@ -1,5 +1,5 @@
 import { type Clock, ConfigError, type Duration, systemClock } from '@redcache/core';
-import type { SingleClient } from '@redcache/core/node-redis';
+import type { AnyClient } from '@redcache/core/node-redis';
 import {
   abortSignal,
   count,
@@ -18,10 +18,11 @@ import type { TrackingMode } from './connections.ts';
 
 export interface LocksOptions {
   /**
-   * A client of node-redis made with `createClient`, with or without `clientSideCache`. It must stay
-   * in its database: one that selects another has its locks there from then on.
+   * A client of node-redis made with `createClient`, `createClientPool`, `createCluster` or
+   * `createSentinel`, with or without `clientSideCache`. It must stay in its database: one that
+   * selects another has its locks there from then on.
    */
-  readonly client: SingleClient;
+  readonly client: AnyClient;
   /** What the keys of the locks begin with in Redis; default 'redcache:lock:'. */
   readonly prefix?: string;
   /** How long a lock stands if its holder is heard of no more; default '10s', at least 10 ms. */
@@ -168,9 +169,9 @@ export const lockPresets: {
 
 export function readLocksOptions(
   options: unknown,
-): LocksSettings & { readonly client: SingleClient; readonly tracking: TrackingMode } {
+): LocksSettings & { readonly client: AnyClient; readonly tracking: TrackingMode } {
   const read = readOptions('createLocks', options, {
-    client: having<SingleClient>('sendCommand', 'duplicate', 'on'),
+    client: having<AnyClient>('sendCommand', 'on'),
     prefix: optional(text, 'redcache:lock:'),
     lease: optional(leaseDuration, 10_000),
     autoExtend: optional(flag, true),

@@ -32,8 +32,8 @@ function bidOver(connections: Connections): LockBid {
 async function hold(options: Partial<LeaseOptions> = {}): Promise<Ground> {
   const clock = new ManualClock();
   const server = new ModelServer(clock);
-  const { port, engine, session } = await server.connect();
-  const link = { port, engine, session };
+  const link = await server.connect();
+  const { port, engine } = link;
   const connections = new Connections({ first: link }, new Budget(clock, 100), () => {});
   const bid = bidOver(connections);
   const listenersBefore = port.listeners;
@@ -334,14 +334,13 @@ test('is not extended beyond the time that was set for it', async () => {
 test('tells its owner of pushes before it is held, and of none before it was sent for', async () => {
   const clock = new ManualClock();
   const server = new ModelServer(clock);
-  const { port, engine } = await server.connect();
+  const link = await server.connect();
+  const { port, engine } = link;
   const told: string[] = [];
   const lease = new Lease({
     ...{ label: 'k', leaseMs: LEASE_MS, driftRatio: 0.01, autoExtend: true },
     ...{ clock, listen: listenTo({ engine, port }, 'k') },
-    commands: bidOver(
-      new Connections({ first: { port, engine } }, new Budget(clock, 100), () => {}),
-    ),
+    commands: bidOver(new Connections({ first: link }, new Budget(clock, 100), () => {})),
     onForeignPush: () => void told.push('foreign'),
   });
   engine.invalidate(['k']);

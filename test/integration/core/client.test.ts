@@ -1,5 +1,5 @@
 import { clientSideCache, openTracked, portOf, trackingOf } from '@redcache/core/node-redis';
-import { createClient, createClientPool, createCluster, RESP_TYPES } from 'redis';
+import { createClient, RESP_TYPES } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type StandaloneDeployment, startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -339,21 +339,12 @@ describe('set-up that would not work', () => {
       config(/pass clientSideCache: clientSideCache\(\)/),
     );
   });
-
-  test('pools and clusters, connected or not', async () => {
-    const pool = createClientPool({ url: redis.url, RESP: 3 });
-    await pool.connect();
-    const cluster = createCluster({ rootNodes: [{ url: redis.url }] });
-    for (const client of [pool, cluster])
-      expect(() => portOf(client as never)).toThrow(config(/not supported yet/));
-    pool.destroy();
-  });
 });
 
 describe('a tracked connection of our own, beside a client that has none', () => {
   test('hears pushes of what it reads; closing it leaves the client alone', async () => {
     await using other = await otherClient(redis.url);
-    const own = openTracked(other.client);
+    const own = await openTracked(other.client);
     await eventually(() => own.engine.state === 'tracking');
     const pushed = new Promise((resolve) => own.engine.onInvalidation('watched', resolve));
     await own.port.send(['GET', 'watched']);
@@ -367,9 +358,9 @@ describe('a tracked connection of our own, beside a client that has none', () =>
 
   test('to where nobody listens, it can still be closed', async () => {
     const client = createClient({ url: 'redis://127.0.0.1:1' });
-    const own = openTracked(client);
+    const own = await openTracked(client);
     own.close();
-    const never = openTracked(
+    const never = await openTracked(
       createClient({ url: 'redis://127.0.0.1:1', socket: { reconnectStrategy: false } }),
     );
     await new Promise((resolve) => setImmediate(resolve));

@@ -418,6 +418,53 @@ test('destroy and connect in one tick on the pub/sub client: its subscription co
 });
 
 // The last one: it costs the cluster a node.
+/** The numbers that these commands, sent in one tick, have pushed to a list, in the order in which they ran. */
+async function orderOf(
+  { raw, writer }: Pick<Awaited<ReturnType<typeof open>>, 'raw' | 'writer'>,
+  key: string,
+): Promise<string[]> {
+  const numbers = Array.from({ length: 100 }, (_, i) => `${i}`);
+  await Promise.all(numbers.map((n) => raw.sendCommand(key, false, ['RPUSH', key, n])));
+  return (writer as unknown as typeof raw).lRange(key, 0, -1);
+}
+
+test('commands of one slot that a cluster client sends in one tick keep their order', async () => {
+  await using opened = await open(new RecordingProvider());
+  const numbers = Array.from({ length: 100 }, (_, i) => `${i}`);
+  expect(await orderOf(opened, newKey())).toEqual(numbers);
+});
+
+test('a cluster client sends in a later microtask, whatever has become of the connection by then', async () => {
+  await using opened = await open(new RecordingProvider());
+  const { raw, writer } = opened;
+  const key = newKey();
+  const node = await raw.getNodeClientForKey(key);
+  const sent = raw.sendCommand(key, false, ['SET', key, 'sent']).catch((error: unknown) => error);
+  node.destroy();
+  expect(await sent).toBeInstanceOf(Error);
+  // It asks nobody whether the connection stands, and what it is given there waits for a new one.
+  const connecting = node.connect();
+  expect(node.isReady).toBe(false);
+  const kept = raw.sendCommand(key, false, ['SET', key, 'kept']);
+  expect(await writer.get(key)).toBeNull();
+  await connecting;
+  expect(await kept).toBe('OK');
+  expect(await writer.get(key)).toBe('kept');
+});
+
+test('a command that is told MOVED has the cluster client learn the slots, through sendCommand too', async () => {
+  await using opened = await open(new RecordingProvider());
+  const { raw } = opened;
+  const key = newKey();
+  const { slot, to } = await ends(key);
+  await raw.sendCommand(key, false, ['TYPE', key]);
+  await moveSlot(cluster, slot, to);
+  expect(raw.slots[slot]?.master.port).not.toBe(to.port);
+  await raw.sendCommand(key, false, ['TYPE', key]);
+  expect(raw.slots[slot]?.master.port).toBe(to.port);
+  expect(raw.slots[slot]?.master.client?.isReady).toBe(true);
+});
+
 test('N18: a killed master rejects what was sent to it; the cluster client finds the replica', async () => {
   await using proxied = await proxyEveryNode(cluster);
   const cache = new RecordingProvider();

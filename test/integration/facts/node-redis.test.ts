@@ -175,3 +175,13 @@ function secondCopy(): typeof import('redis') {
     for (const [file, module] of kept) require.cache[file] = module;
   }
 }
+
+test('a client that is handed out goes deaf when the last listener is taken off it', () => {
+  const client = createClient();
+  const nobody = (): void => {};
+  client.on('ready', nobody);
+  client.off('ready', nobody);
+  client.on('error', nobody);
+  const emitter = (client as unknown as { _self: NodeJS.EventEmitter })._self;
+  expect(() => emitter.emit('error', new Error('unheard'))).toThrow('unheard');
+});

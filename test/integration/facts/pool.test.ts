@@ -406,3 +406,14 @@ test('destroy while the handshake hangs and connect when its socket has closed: 
 /** A proxy in front of the server that all files share. */
 const proxyShared = (): Promise<ProxiedDeployment> =>
   proxyEveryNode({ nodes: [{ host: '127.0.0.1', port, role: 'master' }] } as never);
+
+test('an idle member is lent at once, and one that is given back at once goes to the end of the line', async () => {
+  await using opened = await openKind('pool', shared, { cache: new RecordingProvider() });
+  const { raw } = opened;
+  const lent: unknown[] = [];
+  const { idleClients } = raw;
+  for (let i = 0; i <= idleClients; i += 1) void raw.execute((member) => void lent.push(member));
+  expect(lent).toHaveLength(idleClients + 1);
+  expect(new Set(lent).size).toBe(idleClients);
+  expect(lent.at(-1)).toBe(lent[0]);
+});

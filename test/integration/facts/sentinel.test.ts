@@ -200,3 +200,58 @@ test('N18: a killed master: the cache is dropped at once, and the next write wai
   await eventually(() => client.set(key, 'new'), undefined, { deadlineMs: 30_000 });
   expect(await client.get(key)).toBe('new');
 }, 90_000);
+
+test('a sentinel client keeps a command while there is no master, and sends it to the next one', async () => {
+  await using own = await startSentinel();
+  await using opened = await openKind('sentinel', own, { cache: new RecordingProvider() });
+  const { client, raw } = opened;
+  const key = newKey();
+  await client.set(key, 'old');
+  const member = await memberOf(raw as never);
+  await (await masterNow(own)).kill();
+  await eventually(() => !member.isReady);
+  // Long before anybody is promoted, and nothing of it is rejected.
+  const kept = raw.sendCommand(false, ['SET', key, 'kept']);
+  let settled = false;
+  kept.then(
+    () => {
+      settled = true;
+    },
+    () => {
+      settled = true;
+    },
+  );
+  await eventually(() => member.isOpen === false, Boolean, { deadlineMs: 45_000 });
+  expect(settled).toBe(false);
+  expect(await kept).toBe('OK');
+}, 90_000);
+
+test('a failover is told by reconnecting and then ready, with clients of the new master in between', async () => {
+  await using own = await startSentinel();
+  await using opened = await openKind('sentinel', own, { cache: new RecordingProvider() });
+  const { raw } = opened;
+  const heard: string[] = [];
+  for (const event of ['reconnecting', 'ready', 'end'] as const)
+    raw.on(event, () => heard.push(event));
+  const before = await memberOf(raw as never);
+  await sentinelFailOver(own);
+  await eventually(() => heard.includes('ready'));
+  const after = await memberOf(raw as never);
+  expect(heard).toEqual(['reconnecting', 'ready']);
+  expect([before.isOpen, after.isReady]).toEqual([false, true]);
+  expect(after).not.toBe(before);
+}, 60_000);
+
+test('what a task of _execute rejects with READONLY has the sentinels asked, and the task called again', async () => {
+  await using opened = await openKind('sentinel', deployment, { cache: new RecordingProvider() });
+  let calls = 0;
+  const raw = opened.raw as unknown as {
+    _execute(isReadonly: boolean, task: () => Promise<unknown>): Promise<unknown>;
+  };
+  const answer = await raw._execute(false, async () => {
+    calls += 1;
+    if (calls === 1) throw new Error('READONLY no more');
+    return 'again';
+  });
+  expect([answer, calls]).toEqual(['again', 2]);
+});

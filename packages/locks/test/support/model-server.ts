@@ -61,7 +61,7 @@ export class ModelServer {
     const session = tracked ? attach(engine, port, { maxStaleness }).session : engine.session;
     port.up();
     await settled();
-    return { port, engine, session };
+    return { port, engine, session, tracks: () => session.state.is === 'tracking' };
   }
 
   get(key: string): string | undefined {
@@ -164,6 +164,7 @@ export interface ModelLink {
   readonly port: ModelConnection;
   readonly engine: TrackingCache;
   readonly session: TrackingSession;
+  tracks(key: string): boolean;
 }
 
 interface Waiting {

@@ -4,9 +4,9 @@ import type { Connection, TrackingPort } from '../../ports.ts';
 import type { TrackingOptions } from '../../tracking/options.ts';
 import type { TrackingSession } from '../../tracking/session.ts';
 import type { TrackingCache } from '../../tracking-cache.ts';
+import type { ConnectionClient } from './clients.ts';
 import { type Answered, optionsOfOurs, sendUnobserved } from './command-hook.ts';
 import { blocks } from './commands/blocking.ts';
-import type { ConnectionClient } from './port.ts';
 import { Replacement } from './replacement.ts';
 
 /** What the provider knows of the deployment and wants done. */

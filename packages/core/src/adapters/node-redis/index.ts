@@ -1,4 +1,5 @@
-export { portOf, type SingleClient } from './port.ts';
+export { type AnyClient, assertSingle, type SingleClient } from './clients.ts';
+export { portOf } from './port.ts';
 export {
   ClientSideCache,
   type ClientSideCacheOptions,

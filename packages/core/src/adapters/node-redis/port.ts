@@ -1,115 +1,53 @@
-import { errorMonitor } from 'node:events';
-import type { createClient } from 'redis';
-import { ConfigError } from '../../errors.ts';
-import type { CommandPort, Connection } from '../../ports.ts';
-import { optionsOfOurs, sendUnobserved } from './command-hook.ts';
-
-/** One connection of node-redis, recognised by what it can do. Pools, clusters and sentinels are not. */
-export interface SingleClient
-  extends Pick<ReturnType<typeof createClient>, 'clientSideCache' | 'isReady' | 'isOpen'> {
-  sendCommand(
-    args: readonly (string | Buffer)[],
-    options?: { timeout?: number; typeMapping?: object },
-  ): Promise<unknown>;
-  on(event: string | symbol, listener: (...args: unknown[]) => void): unknown;
-  off(event: string | symbol, listener: (...args: unknown[]) => void): unknown;
-  duplicate(overrides?: object): unknown;
-  connect(): Promise<unknown>;
-}
-
-/** A client of node-redis as its cache sees it: one connection at a time, whoever made it. */
-export type ConnectionClient = SingleClient & {
-  readonly options: { readonly database?: number };
-  prependListener(event: string, listener: () => void): unknown;
-  destroy(): void;
-};
+import { assertNever } from '../../assert-never.ts';
+import type { CommandPort } from '../../ports.ts';
+import { type AnyClient, type ClusterClient, recognise } from './clients.ts';
+import { ClusterPort } from './ports/cluster-port.ts';
+import { PoolPort } from './ports/pool-port.ts';
+import { SentinelPort } from './ports/sentinel-port.ts';
+import { SharedNodes } from './ports/shared-nodes.ts';
+import { SinglePort } from './ports/single-port.ts';
 
 const ports = new WeakMap<object, CommandPort>();
 
 /**
- * Commands over one node-redis connection, for code that must not know node-redis. Strings are
- * decoded as UTF-8 whatever type mapping the client has.
+ * Commands over a client of node-redis, for code that must not know node-redis. Strings are decoded
+ * as UTF-8 whatever type mapping the client has, and its command timeout does not count.
+ *
+ * Over a pool any member is taken. Over a sentinel commands go to the master, in a cluster to the
+ * master of their first key's slot; those of one slot that are sent in one tick leave in order on one
+ * connection. A command that none of these three can send within half a second is rejected with
+ * `UnavailableError`, and never sent. A single client keeps it, unless whoever sends asks first how
+ * the connection is.
  *
  * Listeners are on the client only while somebody listens here.
- * Throws: `ConfigError` for what is no single client.
+ * Throws: `ConfigError` for what is no client of node-redis.
  */
-export function portOf(client: SingleClient): CommandPort {
+export function portOf(client: AnyClient): CommandPort {
   let port = ports.get(client);
   if (port === undefined) {
-    checkSingle(client);
-    port = new NodeRedisPort(client);
+    port = makePort(client);
     ports.set(client, port);
   }
   return port;
 }
 
-/** Only what is one connection can select a database; all else a cluster has as well. */
-function checkSingle(client: SingleClient): void {
-  const has = (name: keyof SingleClient | 'select'): boolean =>
-    typeof (client as unknown as Record<string, unknown> | null)?.[name] === 'function';
-  if (
-    !has('select') ||
-    !has('sendCommand') ||
-    !has('duplicate') ||
-    !has('on') ||
-    typeof client.isReady !== 'boolean'
-  )
-    throw new ConfigError(
-      'client must be a node-redis client made with createClient(); pools, clusters and sentinels ' +
-        'are not supported yet',
-    );
+function makePort(client: AnyClient): CommandPort {
+  const known = recognise(client);
+  switch (known.is) {
+    case 'single':
+      return new SinglePort(known.client);
+    case 'pool':
+      return new PoolPort(known.client);
+    case 'cluster':
+      return new ClusterPort(known.client, new SharedNodes(known.client));
+    case 'sentinel':
+      return new SentinelPort(known.client);
+    default:
+      return assertNever(known);
+  }
 }
 
-class NodeRedisPort implements CommandPort {
-  readonly #client: SingleClient;
-  readonly #options: object;
-  readonly #listeners = new Set<(connection: Connection) => void>();
-  #last: Connection = 'down';
-
-  constructor(client: SingleClient) {
-    this.#client = client;
-    this.#options = optionsOfOurs(client);
-  }
-
-  send(args: readonly string[]): Promise<unknown> {
-    return sendUnobserved(this.#client, args, this.#options);
-  }
-
-  onConnection(listener: (connection: Connection) => void): () => void {
-    const told = (connection: Connection): void => listener(connection);
-    if (this.#listeners.size === 0) this.#watch();
-    this.#listeners.add(told);
-    told(this.#last);
-    return () => {
-      if (this.#listeners.delete(told) && this.#listeners.size === 0) this.#unwatch();
-    };
-  }
-
-  #watch(): void {
-    this.#last = this.#client.isReady ? 'up' : 'down';
-    this.#client.on('ready', this.#onReady);
-    // A monitor hears errors before the listeners do, and is none itself: a client without an error
-    // listener still fails as its owner expects.
-    this.#client.on(errorMonitor, this.#onError);
-    this.#client.on('end', this.#onEnd);
-  }
-
-  #unwatch(): void {
-    this.#client.off('ready', this.#onReady);
-    this.#client.off(errorMonitor, this.#onError);
-    this.#client.off('end', this.#onEnd);
-  }
-
-  readonly #onReady = (): void => this.#tell('up');
-  readonly #onError = (): void => {
-    if (!this.#client.isReady) this.#tell('down');
-  };
-  // connect() may be called again on a client that was closed.
-  readonly #onEnd = (): void => this.#tell('closed');
-
-  #tell(connection: Connection): void {
-    if (connection === this.#last) return;
-    this.#last = connection;
-    for (const listener of [...this.#listeners]) listener(connection);
-  }
+/** As {@link portOf}, which knows where each key is. */
+export function clusterPortOf(client: ClusterClient): ClusterPort {
+  return portOf(client) as ClusterPort;
 }

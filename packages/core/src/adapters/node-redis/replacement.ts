@@ -1,7 +1,7 @@
 import { errorMonitor } from 'node:events';
 import { callSafely } from '../../channels.ts';
 import type { Clock, Timer } from '../../clock.ts';
-import type { ConnectionClient } from './port.ts';
+import type { ConnectionClient } from './clients.ts';
 
 const FIRST_DELAY_MS = 50;
 const LONGEST_DELAY_MS = 2_000;

@@ -3,7 +3,12 @@ import { EventEmitter } from 'node:events';
 import fc from 'fast-check';
 import { createClient, createClientPool, createCluster, createSentinel } from 'redis';
 import { describe, expect, test } from 'vitest';
-import { portOf, trackedOf } from '../../../src/adapters/node-redis/index.ts';
+import {
+  type AnyClient,
+  assertSingle,
+  portOf,
+  trackedOf,
+} from '../../../src/adapters/node-redis/index.ts';
 import {
   ClientSideCache,
   type ClientSideCacheOptions,
@@ -426,16 +431,43 @@ describe('which clients', () => {
   });
 
   test.for([
-    ['a pool', (): unknown => createClientPool({ RESP: 3 })],
-    ['a sentinel', (): unknown => createSentinel({ name: 'm', sentinelRootNodes: [] })],
-    ['a cluster', (): unknown => createCluster({ rootNodes: [] })],
+    ['a client', () => createClient()],
+    ['a pool', () => createClientPool({ RESP: 3 })],
+    ['a sentinel', () => createSentinel({ name: 'm', sentinelRootNodes: [] })],
+    ['a cluster', () => createCluster({ rootNodes: [] })],
+  ] as const)('%s has a port, always the same', ([, make]) => {
+    const client = make();
+    expect(portOf(client)).toBe(portOf(client));
+    expect(trackedOf(client)).toBeUndefined();
+  });
+
+  test.for([
+    ['a pool', () => createClientPool({ RESP: 3 })],
+    ['a sentinel', () => createSentinel({ name: 'm', sentinelRootNodes: [] })],
+    ['a cluster', () => createCluster({ rootNodes: [] })],
+  ] as const)('%s is no single client', ([, make]) => {
+    const check: (client: AnyClient) => void = assertSingle;
+    expect(() => check(make())).toThrow(config(/pools, clusters and sentinels are not supported/));
+  });
+
+  test('a cluster made with it is tracked; a pool and a sentinel are not, having many connections', () => {
+    const clientSideCache = cache;
+    const cluster = createCluster({ rootNodes: [], clientSideCache });
+    expect(trackedOf(cluster)).toMatchObject({ engine: cache.engine, port: portOf(cluster) });
+    expect(trackedOf(cluster)?.tracks('key')).toBe(false);
+    const pool = createClientPool({ RESP: 3 }, { clientSideCache });
+    const sentinel = createSentinel({ name: 'm', sentinelRootNodes: [], clientSideCache });
+    for (const client of [pool, sentinel]) expect(trackedOf(client)).toBeUndefined();
+  });
+
+  test.for([
     ['nothing', (): unknown => undefined],
     ['null', (): unknown => null],
     ['a string', (): unknown => 'redis://localhost'],
     ['an object', (): unknown => ({ sendCommand: () => {} })],
-  ] as const)('%s has no port yet', ([, make]) => {
+  ] as const)('%s has no port', ([, make]) => {
     expect(() => portOf(make() as never)).toThrow(
-      config(/must be a node-redis client made with createClient\(\)/),
+      config(/must be a node-redis client made with createClient\(\), createClientPool\(\)/),
     );
   });
 });

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { ConnectionClient } from '../../../src/adapters/node-redis/port.ts';
+import type { ConnectionClient } from '../../../src/adapters/node-redis/clients.ts';
 import { Replacement } from '../../../src/adapters/node-redis/replacement.ts';
 import { ManualClock, settled } from '../../../src/testing/index.ts';
 

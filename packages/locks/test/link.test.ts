@@ -1,0 +1,37 @@
+import { type CommandPort, createTrackingCache, UnavailableError } from '@redcache/core';
+import { ManualClock } from '@redcache/core/testing';
+import { Budget } from '@redcache/core/toolkit';
+import { expect, test } from 'vitest';
+import { Link } from '../src/link.ts';
+
+function linkOf(send: CommandPort['send']): Link {
+  const clock = new ManualClock();
+  const port: CommandPort = {
+    send,
+    onConnection: (listener) => {
+      listener('up');
+      return () => {};
+    },
+  };
+  const tracks = (key: string): boolean => key === 'tracked';
+  return new Link({ port, engine: createTrackingCache({ clock }), tracks }, new Budget(clock, 100));
+}
+
+test('what the port says it has not sent is no unknown outcome', async () => {
+  const error = new UnavailableError('nothing was sent');
+  const link = linkOf(() => Promise.reject(error));
+  await expect(link.send('k', (port) => port.send(['PING']))).rejects.toBe(error);
+  await expect(link.ask('k', (port) => port.send(['PING']))).rejects.toBe(error);
+});
+
+test('an error of the connection is an unknown outcome', async () => {
+  const link = linkOf(() => Promise.reject(new Error('Socket closed unexpectedly')));
+  await expect(link.send('k', (port) => port.send(['PING']))).rejects.toMatchObject({
+    code: 'REDCACHE_OUTCOME_UNKNOWN',
+  });
+});
+
+test('whether a key is tracked is asked of each key', () => {
+  const link = linkOf(async () => 'PONG');
+  expect([link.tracks('tracked'), link.tracks('other')]).toEqual([true, false]);
+});

@@ -28,6 +28,7 @@ export class Budget {
   #first: Waiting | undefined;
   #last: Waiting | undefined;
   #timer: Timer | undefined;
+  readonly #onSettled: (() => void)[] = [];
 
   constructor(clock: Clock, budgetMs: number) {
     this.#clock = clock;
@@ -39,10 +40,28 @@ export class Budget {
    * on; if it rejects later nobody is told.
    */
   bound<T>(promise: Promise<T>): Promise<T | typeof TIMED_OUT> {
+    return this.#bound<T | typeof TIMED_OUT>(promise, (resolve) => resolve(TIMED_OUT));
+  }
+
+  /** As {@link bound}, but rejects with what `error` makes. */
+  require<T>(promise: Promise<T>, error: () => unknown): Promise<T> {
+    return this.#bound(promise, (_resolve, reject) => reject(error()));
+  }
+
+  /** Resolves when nothing is waited for, each by its answer or by the budget. */
+  settled(): Promise<void> {
+    if (this.#first === undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#onSettled.push(resolve));
+  }
+
+  #bound<T>(
+    promise: Promise<T>,
+    end: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
         deadlineAtMs: this.#clock.nowMs() + this.budgetMs,
-        end: () => resolve(TIMED_OUT),
+        end: () => end(resolve, reject),
         before: this.#last,
         after: undefined,
       };
@@ -70,6 +89,7 @@ export class Budget {
     if (this.#first !== undefined) return;
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#settle();
   }
 
   /** The timer stays where it is when the first wait ends well: firing early costs less than moving it. */
@@ -89,6 +109,11 @@ export class Budget {
     this.#timer = undefined;
     this.#expire();
     this.#arm();
+    if (this.#first === undefined) this.#settle();
+  }
+
+  #settle(): void {
+    for (const resolve of this.#onSettled.splice(0)) resolve();
   }
 
   #expire(): void {

@@ -25,3 +25,4 @@ export {
   text,
 } from './options.ts';
 export { defineScript, isServerError, runScript, type Script } from './script.ts';
+export { ShortLivedMap } from './short-lived-map.ts';

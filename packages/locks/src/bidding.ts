@@ -20,32 +20,36 @@ export interface Wanted extends Wish {
  */
 export type How = 'wait' | 'try' | 'force';
 
+/** What a bidding is for, and is told to. Nothing is told once it was ended. */
+export interface Bidder {
+  /** Asked before each attempt. */
+  wanted(): Wanted;
+  /** Once: somebody else has it, and it is waited for. */
+  onHeld(): void;
+  /** Polled as often as the settings allow. */
+  onPolledOut(attempts: number): void;
+  /** The end of a bidding: the lease is had, */
+  onWon(bidding: Bidding, bid: Bid, lease: Lease): void;
+  /** or somebody has it, and it was not to wait, */
+  onRefused(bidding: Bidding): void;
+  /** or something does not pass by itself. */
+  onFailed(bidding: Bidding, error: unknown): void;
+  /** A lease that was won is lost. */
+  readonly onLost: (reason: LossReason, lease: Lease) => void;
+}
+
 export interface BiddingParts {
   readonly how: How;
   readonly key: string;
   readonly bid: Bid;
   readonly settings: LocksSettings;
   readonly releases: Releases;
-  /** Asked before each attempt. */
-  readonly wanted: () => Wanted;
+  readonly bidder: Bidder;
   /** Others were seen to want it lately, so the queue is joined at once. */
   readonly joinAtOnce: boolean;
-  /** Called once, when somebody else is found to have it. */
-  readonly onHeld: () => void;
-  /** Polled as often as the settings allow. */
-  readonly onPolledOut: (attempts: number) => void;
-  readonly onLost: (lease: Lease, reason: LossReason) => void;
 }
 
-/** `null`: somebody else has it, and it was not to wait. */
-export type Won = { readonly lease: Lease; readonly bid: Bid } | null;
-
 type Woken = Stir | 'timer' | 'poll' | 'moved' | 'pause';
-
-type Outcome =
-  | { readonly is: 'won'; readonly lease: Lease }
-  | { readonly is: 'held'; readonly remainingMs: number; readonly place: number | undefined }
-  | { readonly is: 'failed'; readonly error: unknown };
 
 /** The lease as last seen ends on the server; a little later it surely has. */
 const SLACK_MS = 10;
@@ -78,11 +82,11 @@ export class Bidding {
   #saidHeld = false;
   #lastFailure: unknown;
   /** Of the last attempt. */
-  #leaseMs = 0;
+  #wish: Wish = { leaseMs: 0, tokens: 0 };
   #polls = 0;
   #failures = 0;
-  /** Settles when what is under way can leave nothing more; `undefined` while nothing is. */
-  #sent: Promise<boolean> | undefined;
+  /** The attempt that is under way, and whether it stands in the queue for it. */
+  #sent: Promise<Answer> | undefined;
   /** An attempt of ours may have left something in Redis. */
   #mayStand = false;
   #hasMoved = false;
@@ -99,47 +103,67 @@ export class Bidding {
     return this.#lastFailure;
   }
 
-  /**
-   * Sends the first attempt before it returns. Resolves when the lease is had; never, once it was
-   * ended.
-   *
-   * Throws: what will not pass by itself.
-   */
-  async run(): Promise<Won> {
-    const { bid, how } = this.#parts;
-    try {
-      for (;;) {
-        if (!bid.isUp) {
-          this.#listen();
-          if (!bid.isUp) await this.#sleep();
-          continue;
-        }
-        // Armed before it tries; one that does not wait yet misses nothing that it waits for.
-        if (this.#joins) this.#listen();
-        const outcome = await this.#attempt();
-        switch (outcome.is) {
-          case 'won':
-            return { lease: outcome.lease, bid };
-          case 'held':
-            if (how === 'try') {
-              this.end();
-              return null;
-            }
-            this.#failures = 0;
-            await this.#waitForTurn(outcome);
-            break;
-          case 'failed':
-            this.#listen();
-            if (!isPassing(outcome.error)) throw outcome.error;
-            this.#lastFailure = outcome.error;
-            if (bid.isUp) await this.#sleep({ afterMs: this.#nextPauseMs(), cause: 'pause' });
-        }
+  /** Sends the first attempt before it returns. Tells its bidder how it ends; never rejects. */
+  async run(): Promise<void> {
+    const { bid, how, bidder } = this.#parts;
+    while (!this.#ended) {
+      if (!bid.isUp) {
+        this.#listen();
+        if (!bid.isUp) await this.#sleep();
+        continue;
       }
-    } catch (error) {
-      this.end();
-      throw error;
-    } finally {
-      this.#stop();
+      // Armed before it tries; one that does not wait yet misses nothing that it waits for.
+      if (this.#joins) this.#listen();
+      const lease = this.#begin();
+      let answer: Answer | undefined;
+      let error: unknown;
+      try {
+        answer = await this.#send();
+      } catch (thrown) {
+        error = thrown;
+      }
+      this.#sent = undefined;
+      if (this.#ended) {
+        lease.abandon();
+        return;
+      }
+      if (answer?.is === 'acquired') {
+        lease.held(answer.echoes);
+        if (this.#hasMoved) lease.moveTo((tell) => bid.listen(tell));
+        if (lease.isHeld) {
+          this.#stop();
+          bidder.onWon(this, bid, lease);
+          return;
+        }
+        this.#mayStand = true;
+        error = this.#tooLate();
+      } else {
+        lease.abandon();
+        if (answer?.is === 'held') {
+          this.#noteHeld(answer);
+          if (how === 'try') {
+            this.end();
+            bidder.onRefused(this);
+            return;
+          }
+          try {
+            await this.#waitForTurn(answer.remainingMs);
+            continue;
+          } catch (thrown) {
+            error = thrown;
+          }
+        } else if (answer !== undefined) error = this.#notALock();
+        else if (isUnknown(error)) this.#mayStand = true;
+      }
+      if (this.#ended) return;
+      if (!isPassing(error)) {
+        this.end();
+        bidder.onFailed(this, error);
+        return;
+      }
+      this.#lastFailure = error;
+      this.#listen();
+      if (bid.isUp) await this.#sleep({ afterMs: this.#nextPauseMs(), cause: 'pause' });
     }
   }
 
@@ -149,7 +173,12 @@ export class Bidding {
     this.#ended = true;
     this.#stop();
     const { releases } = this.#parts;
-    if (this.#sent !== undefined) releases.after(this.#sent, this.#leftover());
+    const joins = this.#joins;
+    if (this.#sent !== undefined)
+      releases.after(
+        this.#sent.then(({ is }) => is === 'acquired' || joins, isUnknown),
+        this.#leftover(),
+      );
     else if (this.#mayStand) releases.now(this.#leftover());
   }
 
@@ -161,87 +190,68 @@ export class Bidding {
     this.#wake.wake('moved');
   }
 
-  async #attempt(): Promise<Outcome> {
-    const { bid, settings, key, wanted, how, onLost } = this.#parts;
+  #begin(): Lease {
+    const { bid, settings, key, bidder } = this.#parts;
     const { clock, driftRatio } = settings;
-    const { leaseMs, autoExtend, tokens } = wanted();
-    this.#leaseMs = leaseMs;
-    const lease: Lease = new Lease({
+    const { leaseMs, autoExtend, tokens } = bidder.wanted();
+    this.#wish = { leaseMs, tokens };
+    this.#wake.forget();
+    this.#echoes = NO_ECHOES;
+    this.#hasMoved = false;
+    const lease = new Lease({
       label: key,
       leaseMs,
       driftRatio,
       autoExtend,
       clock,
-      listen: bid.listen,
+      listen: (tell) => bid.listen(tell),
       commands: bid,
-      onLost: (reason) => onLost(lease, reason),
+      onLost: bidder.onLost,
     });
-    this.#wake.forget();
-    this.#echoes = NO_ECHOES;
-    this.#hasMoved = false;
     lease.acquiring();
-    const joins = this.#joins;
-    const wish = { leaseMs, tokens };
-    const sent =
-      joins && bid.join !== undefined
-        ? bid.join(wish)
-        : bid.take(wish, how === 'force' ? 'force' : 'if-free');
-    // One that waits in the queue leaves its place there.
-    this.#sent = sent.then((late) => late.is === 'acquired' || joins, isUnknown);
-    let answer: Answer;
-    try {
-      answer = await sent;
-    } catch (error) {
-      lease.abandon();
-      if (isUnknown(error)) this.#mayStand = true;
-      if (this.#ended) return await never();
-      return { is: 'failed', error };
-    } finally {
-      this.#sent = undefined;
-    }
-    if (this.#ended) {
-      lease.abandon();
-      return await never();
-    }
-    return this.#decide(answer, lease, joins);
+    return lease;
   }
 
-  #decide(answer: Answer, lease: Lease, joined: boolean): Outcome {
+  #send(): Promise<Answer> {
+    const { bid, how } = this.#parts;
+    this.#sent =
+      this.#joins && bid.join !== undefined
+        ? bid.join(this.#wish)
+        : bid.take(this.#wish, how === 'force' ? 'force' : 'if-free');
+    return this.#sent;
+  }
+
+  #noteHeld(answer: Answer & { readonly is: 'held' }): void {
+    this.#failures = 0;
+    // One that waits in the queue leaves its place there.
+    this.#mayStand ||= answer.place !== undefined;
+    this.#place = answer.place;
+    this.#echoes = writeConfirmed(this.#echoes, answer.echoes);
+  }
+
+  #tooLate(): UnavailableError {
     const { key } = this.#parts;
-    switch (answer.is) {
-      case 'acquired': {
-        lease.held(answer.echoes);
-        if (this.#hasMoved) lease.moveTo(this.#parts.bid.listen);
-        if (lease.isHeld) return { is: 'won', lease };
-        this.#mayStand = true;
-        const message = `lock '${key}': Redis answered after the lease was over`;
-        return { is: 'failed', error: new UnavailableError(message, { key }) };
-      }
-      case 'held':
-        lease.abandon();
-        this.#mayStand ||= joined;
-        this.#place = answer.place;
-        this.#echoes = writeConfirmed(this.#echoes, answer.echoes);
-        return answer;
-      default: {
-        lease.abandon();
-        const message = `lock '${key}': its key in Redis holds something that is no lock`;
-        return { is: 'failed', error: new ConfigError(message, { key }) };
-      }
-    }
+    return new UnavailableError(`lock '${key}': Redis answered after the lease was over`, { key });
+  }
+
+  #notALock(): ConfigError {
+    const { key } = this.#parts;
+    return new ConfigError(`lock '${key}': its key in Redis holds something that is no lock`, {
+      key,
+    });
   }
 
   /** Returns when there is reason to try again. */
-  async #waitForTurn(seen: { readonly remainingMs: number }): Promise<void> {
-    const { bid, key, onHeld } = this.#parts;
+  async #waitForTurn(remainingMs: number): Promise<void> {
+    const { bid, key, bidder } = this.#parts;
     if (!this.#saidHeld) {
       this.#saidHeld = true;
-      onHeld();
+      bidder.onHeld();
     }
     this.#listen();
     if (!bid.hears) await bid.findEars();
-    if (this.#ended) return await never();
-    const endMs = seen.remainingMs < 0 ? NO_END_MS : seen.remainingMs + SLACK_MS;
+    if (this.#ended) return;
+    const endMs = remainingMs < 0 ? NO_END_MS : remainingMs + SLACK_MS;
     let woken: Woken;
     if (!bid.hears) {
       this.#joins = false;
@@ -269,7 +279,7 @@ export class Bidding {
     return this.#sleep({ afterMs: OFFER_MS + SLACK_MS, cause: 'timer' });
   }
 
-  async #sleep(timeout?: { readonly afterMs: number; readonly cause: Woken }): Promise<Woken> {
+  #sleep(timeout?: { readonly afterMs: number; readonly cause: Woken }): Promise<Woken> {
     return this.#wake.sleep(timeout);
   }
 
@@ -306,7 +316,7 @@ export class Bidding {
     const { delayMs, jitter, attempts }: RetrySettings = this.#parts.settings.retry;
     if (this.#polls >= attempts) {
       this.#polls = 0;
-      this.#parts.onPolledOut(attempts);
+      this.#parts.bidder.onPolledOut(attempts);
     }
     const pauseMs = delayMs * Math.min(2 ** this.#polls, LONGEST_POLL);
     this.#polls += 1;
@@ -322,13 +332,8 @@ export class Bidding {
   /** Redis may have run the attempt just now, however long ago it was sent. */
   #leftover(): Leftover {
     const { bid } = this.#parts;
-    return { forMs: this.#leaseMs, giveBack: () => bid.withdraw() };
+    return { forMs: this.#wish.leaseMs, giveBack: () => bid.withdraw() };
   }
-}
-
-/** It was ended, so nobody waits for it. */
-function never(): Promise<never> {
-  return new Promise(() => {});
 }
 
 /** Anything else that is heard says more than that the one before it in the queue has its turn. */

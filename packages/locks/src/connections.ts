@@ -1,4 +1,4 @@
-import { type CommandPort, createTrackingCache, UnavailableError } from '@redcache/core';
+import { createTrackingCache, UnavailableError } from '@redcache/core';
 import {
   type AnyClient,
   type Connected,
@@ -72,7 +72,9 @@ export class Connections {
     const open = this.#openTracked;
     if (open === undefined) return;
     this.#openTracked = undefined;
-    const database = await this.#first.ask(key, selectedDatabase).catch(() => undefined);
+    const database = await this.#first
+      .ask(key, (port) => port.send(['CLIENT', 'INFO']), databaseIn)
+      .catch(() => undefined);
     if (this.#closed) return;
     if (database === undefined) {
       this.#openTracked = open;
@@ -100,7 +102,9 @@ export class Connections {
     this.#openTracked = undefined;
     this.#own?.stop();
     this.#own?.tracked.close();
-    await Promise.all([this.#first.close(), this.#own?.link.close()]);
+    this.#first.close();
+    this.#own?.link.close();
+    await this.#budget.settled();
   }
 
   #use(link: Link): void {
@@ -124,8 +128,7 @@ async function openOne(
 }
 
 /** Which database the connection is in; its client may have selected another since it was made. */
-async function selectedDatabase(port: CommandPort): Promise<number | undefined> {
-  const info = String(await port.send(['CLIENT', 'INFO']));
-  const database = / db=(\d+)/.exec(info)?.[1];
+function databaseIn(info: unknown): number | undefined {
+  const database = / db=(\d+)/.exec(String(info))?.[1];
   return database === undefined ? undefined : Number(database);
 }

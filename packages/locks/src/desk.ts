@@ -1,6 +1,6 @@
 import { UnavailableError } from '@redcache/core';
 import type { Bid } from './bid/bid.ts';
-import { Bidding, type How, type Wanted, type Won } from './bidding.ts';
+import { type Bidder, Bidding, type How, type Wanted } from './bidding.ts';
 import { Caller } from './caller.ts';
 import { publish } from './channels.ts';
 import { AcquireTimeoutError, type LossReason } from './errors.ts';
@@ -20,7 +20,7 @@ export interface DeskRules {
   /** Whether this lease will do for one who wants it so, beside those who use it just now. */
   mayUse(tenure: Tenure, wanted: AcquireSettings): boolean;
   /** Whether one more lease may be bid for while the process holds these. */
-  mayBid(tenures: ReadonlySet<Tenure>, wanted: AcquireSettings): boolean;
+  mayBid(tenures: readonly Tenure[], wanted: AcquireSettings): boolean;
 }
 
 export interface DeskParts {
@@ -32,6 +32,15 @@ export interface DeskParts {
   /** Nobody has or wants the lock any more. */
   readonly onIdle: (desk: Desk) => void;
 }
+
+/** A call that does not wait. */
+interface Attempt {
+  readonly bidding: Bidding;
+  fail(error: unknown): void;
+}
+
+const RELEASED: Promise<'released'> = Promise.resolve('released');
+const LOST: Promise<'lost'> = Promise.resolve('lost');
 
 /** A lease is passed on as it is while at least this part of it is left. */
 const ENOUGH_LEFT = 1 / 2;
@@ -49,13 +58,13 @@ const ENOUGH_LEFT = 1 / 2;
  * D3  When other processes wait, a lease that was passed on for long enough is given up to them.
  * D4  Whatever ends (a bid, a lease, a holder), {@link Desk.#serve} runs: nobody waits for nothing.
  */
-export class Desk {
+export class Desk implements Bidder {
   readonly #parts: DeskParts;
   readonly #queue = new Queue<Caller>();
-  readonly #tenures = new Set<Tenure>();
+  #tenures: readonly Tenure[] = [];
   #bidding: Bidding | undefined;
   /** Calls that do not wait. */
-  readonly #single = new Set<{ readonly bidding: Bidding; fail(error: unknown): void }>();
+  #attempts: readonly Attempt[] = [];
   /** When the lock was last had, others waited: the queue is joined at once. */
   #wasContended = false;
   #blockSize = 1;
@@ -72,22 +81,17 @@ export class Desk {
     return [...this.#queue];
   }
 
-  get tenures(): ReadonlySet<Tenure> {
+  get tenures(): readonly Tenure[] {
     return this.#tenures;
   }
 
   /** Waits for the lock behind those who came before. */
   acquire(wanted: AcquireSettings): Promise<HeldLock> {
-    const caller: Caller = new Caller({
-      wanted,
-      clock: this.#parts.settings.clock,
-      timeout: () =>
-        new AcquireTimeoutError(this.#parts.key, `${wanted.waitMs} ms`, this.#bidding?.lastFailure),
-      onGone: () => this.#leave(caller),
-    });
+    const { settings } = this.#parts;
+    const caller = new Caller(wanted, settings.clock, this);
     this.#queue.push(caller);
     this.#serve();
-    if (this.#queue.first !== caller && this.#tenures.size > 0) this.#sayWaiting(caller);
+    if (this.#tenures.length > 0 && !caller.isServed) this.#sayWaiting(caller);
     return caller.promise;
   }
 
@@ -97,60 +101,69 @@ export class Desk {
    * Throws: `UnavailableError` when Redis could not be asked in time.
    */
   attempt(wanted: AcquireSettings, how: Exclude<How, 'wait'>): Promise<HeldLock | null> {
-    const { key, settings, rules } = this.#parts;
-    const { clock, commandTimeoutMs } = settings;
-    const sinceMs = clock.nowMs();
+    const { settings, rules } = this.#parts;
     if (how === 'try' && !rules.mayBid(this.#tenures, wanted)) return Promise.resolve(null);
+    const sinceMs = settings.clock.nowMs();
     return new Promise((resolve, reject) => {
-      const bidding = this.#bid(() => this.#wishOf(wanted), how, false, wanted);
-      const patience = new Patience({
-        clock,
-        signal: wanted.signal,
-        waitMs: commandTimeoutMs,
-        timeout: () => {
-          const message = `lock '${key}': Redis could not be asked within ${commandTimeoutMs} ms`;
-          return new UnavailableError(message, { key, cause: bidding.lastFailure });
+      const over = (): void => {
+        patience.end();
+        this.#attempts = this.#attempts.filter((each) => each !== attempt);
+      };
+      const bidding = this.#bid(wanted, how, false, {
+        wanted: () => this.#wishOf(wanted),
+        onHeld: () => {},
+        onPolledOut: () => {},
+        onWon: (_bidding, bid, lease) => {
+          over();
+          const tenure = this.#begin(bid, lease, wanted);
+          // Whoever was robbed is told at once, not when the push comes.
+          if (how === 'force')
+            for (const other of this.#tenures) if (other !== tenure) other.lease.lose('taken');
+          this.#passed(tenure);
+          resolve(this.#grant(tenure, sinceMs));
         },
+        onRefused: () => {
+          over();
+          resolve(null);
+          this.#rest();
+        },
+        onFailed: (_bidding, error) => {
+          over();
+          reject(error);
+          this.#rest();
+        },
+        onLost: this.onLost,
+      });
+      const patience = new Patience({
+        clock: settings.clock,
+        signal: wanted.signal,
+        waitMs: settings.commandTimeoutMs,
+        timeout: () => this.#unavailable(bidding.lastFailure),
         onOver: (error) => {
           bidding.end();
           over();
           reject(error);
+          this.#rest();
         },
       });
-      const single = { bidding, fail: (error: unknown) => patience.exhaust(error) };
-      const over = (): void => {
-        patience.end();
-        this.#single.delete(single);
-        this.#rest();
-      };
-      this.#single.add(single);
-      bidding.run().then(
-        (won) => {
-          const tenure = won === null ? undefined : this.#begin(won, how, wanted);
-          const lock = tenure === undefined ? null : this.#grant(tenure, sinceMs);
-          over();
-          resolve(lock);
-        },
-        (error: unknown) => {
-          over();
-          reject(error);
-        },
-      );
+      const attempt: Attempt = { bidding, fail: (error) => patience.exhaust(error) };
+      this.#attempts = [...this.#attempts, attempt];
+      void bidding.run();
     });
   }
 
   /** A holder gives its lock back: to the next caller, or to Redis. */
   release(lock: HeldLock, tenure: Tenure): Promise<'released' | 'lost'> {
     tenure.users.delete(lock);
-    if (!tenure.lease.isHeld) return Promise.resolve('lost');
+    if (!tenure.lease.isHeld) return LOST;
     this.#serve();
-    if (tenure.users.size > 0 || tenure.isPassing) return Promise.resolve('released');
+    if (!tenure.isIdle) return RELEASED;
     return this.#giveUp(tenure);
   }
 
   /** Another connection is used from now on. */
   moved(): void {
-    for (const { lease, bid } of this.#tenures) lease.moveTo(bid.listen);
+    for (const { lease, bid } of this.#tenures) lease.moveTo((tell) => bid.listen(tell));
     for (const bidding of this.#biddings()) bidding.moved();
   }
 
@@ -158,9 +171,9 @@ export class Desk {
   async close(error: unknown): Promise<void> {
     this.#isClosed = true;
     for (const caller of [...this.#queue]) caller.fail(error);
-    for (const { fail } of [...this.#single]) fail(error);
+    for (const { fail } of this.#attempts) fail(error);
     await Promise.all(
-      [...this.#tenures].map(async ({ lease, bid }) => {
+      this.#tenures.map(async ({ lease, bid }) => {
         lease.lose('closed');
         await bid.release().catch(() => {});
       }),
@@ -172,8 +185,8 @@ export class Desk {
   }
 
   #biddings(): readonly Bidding[] {
-    const singles = [...this.#single].map(({ bidding }) => bidding);
-    return this.#bidding === undefined ? singles : [this.#bidding, ...singles];
+    const attempts = this.#attempts.map(({ bidding }) => bidding);
+    return this.#bidding === undefined ? attempts : [this.#bidding, ...attempts];
   }
 
   /** Gives the first callers what there is for them, or bids for it. */
@@ -195,8 +208,13 @@ export class Desk {
       this.#bidding?.end();
       this.#bidding = undefined;
       this.#rest();
-    } else if (this.#bidding === undefined && this.#parts.rules.mayBid(this.#tenures, first.wanted))
-      this.#bidForFirst();
+    } else if (
+      this.#bidding === undefined &&
+      this.#parts.rules.mayBid(this.#tenures, first.wanted)
+    ) {
+      this.#bidding = this.#bid(first.wanted, 'wait', this.#wasContended, this);
+      void this.#bidding.run();
+    }
   }
 
   #passed(tenure: Tenure): void {
@@ -253,84 +271,79 @@ export class Desk {
     if (!isShared) tenure.madeFor = wanted;
     if (isReady) this.#serve();
     // One that is lost is not there any more, and whoever waits is bid for anew.
-    if (this.#tenures.has(tenure) && tenure.isIdle) await this.#giveUp(tenure).catch(() => {});
+    if (this.#tenures.includes(tenure) && tenure.isIdle) await this.#giveUp(tenure).catch(() => {});
   }
 
   /** Nobody of this process uses it, and nobody is to. */
-  async #giveUp(tenure: Tenure): Promise<'released' | 'lost'> {
+  #giveUp(tenure: Tenure): Promise<'released' | 'lost'> {
     const { lease, bid } = tenure;
-    const { releases } = this.#parts;
     const forMs = lease.remainingMs();
     this.#givingUp += 1;
-    this.#tenures.delete(tenure);
+    this.#remove(tenure);
     this.#wasContended = bid.contended;
     // To stand behind those who wait before they get it; else after it is free.
     if (bid.contended) this.#serve();
     const releasing = lease.release();
     if (!bid.contended) this.#serve();
-    try {
-      return await releasing;
-    } catch (error) {
-      releases.now({ forMs, giveBack: () => bid.release() });
-      throw error;
-    } finally {
-      this.#givingUp -= 1;
-      if (this.#givingUp === 0) this.#onQuiet?.();
-      this.#rest();
-    }
-  }
-
-  #bidForFirst(): void {
-    let wanted = this.#queue.first?.wanted as AcquireSettings;
-    const wish = (): Wanted => {
-      wanted = this.#queue.first?.wanted ?? wanted;
-      return this.#wishOf(wanted);
-    };
-    const bidding = this.#bid(wish, 'wait', this.#wasContended, wanted);
-    this.#bidding = bidding;
-    const ended = (): boolean => {
-      if (this.#bidding !== bidding) return true;
-      this.#bidding = undefined;
-      return false;
-    };
-    bidding.run().then(
-      (won) => {
-        if (won === null) return;
-        const tenure = this.#begin(won, 'wait', wanted);
-        if (!ended()) this.#serve();
-        // Whoever it was for has gone meanwhile.
-        if (tenure.isIdle && this.#tenures.has(tenure)) void this.#giveUp(tenure).catch(() => {});
+    return releasing.then(
+      (outcome) => {
+        this.#gaveUp();
+        return outcome;
       },
       (error: unknown) => {
-        if (ended()) return;
-        this.#queue.first?.fail(error);
-        this.#serve();
+        this.#parts.releases.now({ forMs, giveBack: () => bid.release() });
+        this.#gaveUp();
+        throw error;
       },
     );
   }
 
-  #bid(
-    wanted: () => Wanted,
-    how: How,
-    joinAtOnce: boolean,
-    settingsOfFirst: AcquireSettings,
-  ): Bidding {
-    const { key, settings, releases, rules } = this.#parts;
-    return new Bidding({
-      ...{ how, key, settings, releases, wanted, joinAtOnce },
-      bid: rules.bid(settingsOfFirst),
-      onHeld: () => {
-        for (const caller of this.#queue) this.#sayWaiting(caller);
-      },
-      onPolledOut: (attempts) => {
-        const cause = this.#bidding?.lastFailure;
-        this.#queue.first?.fail(new AcquireTimeoutError(key, `${attempts} polls`, cause));
-      },
-      onLost: (lease, reason) => this.#lost(lease, reason),
-    });
+  #gaveUp(): void {
+    this.#givingUp -= 1;
+    if (this.#givingUp === 0) this.#onQuiet?.();
+    this.#rest();
   }
 
-  /** What Redis is asked for: the lease that the caller wants, and tokens for those behind. */
+  #remove(tenure: Tenure): void {
+    this.#tenures = this.#tenures.filter((each) => each !== tenure);
+  }
+
+  #bid(wanted: AcquireSettings, how: How, joinAtOnce: boolean, bidder: Bidder): Bidding {
+    const { key, settings, releases, rules } = this.#parts;
+    const bid = rules.bid(wanted);
+    return new Bidding({ how, key, bid, settings, releases, bidder, joinAtOnce });
+  }
+
+  /** For the bidding on behalf of the first who waits. */
+  wanted(): Wanted {
+    return this.#wishOf(this.#queue.first?.wanted ?? this.#parts.settings.acquire);
+  }
+
+  onHeld(): void {
+    for (const caller of this.#queue) this.#sayWaiting(caller);
+  }
+
+  onPolledOut(attempts: number): void {
+    const error = this.timeout(`${attempts} polls`);
+    this.#queue.first?.fail(error);
+  }
+
+  onWon(_bidding: Bidding, bid: Bid, lease: Lease): void {
+    this.#bidding = undefined;
+    const wanted = this.#queue.first?.wanted ?? this.#parts.settings.acquire;
+    this.#begin(bid, lease, wanted);
+    this.#serve();
+  }
+
+  /** It waits, so it is never refused. */
+  onRefused(): void {}
+
+  onFailed(_bidding: Bidding, error: unknown): void {
+    this.#bidding = undefined;
+    this.#queue.first?.fail(error);
+    this.#serve();
+  }
+
   #wishOf({ leaseMs, autoExtend }: AcquireSettings): Wanted {
     return { leaseMs, autoExtend, tokens: this.#nextBlockSize() };
   }
@@ -341,12 +354,9 @@ export class Desk {
     return Math.min(Math.max(this.#blockSize, 2 * this.#queue.size - 1), maxCount);
   }
 
-  #begin({ bid, lease }: NonNullable<Won>, how: How, madeFor: AcquireSettings): Tenure {
-    const others = [...this.#tenures];
+  #begin(bid: Bid, lease: Lease, madeFor: AcquireSettings): Tenure {
     const tenure = new Tenure({ bid, lease, madeFor, sinceMs: this.#parts.settings.clock.nowMs() });
-    this.#tenures.add(tenure);
-    // Whoever was robbed is told at once, not when the push comes.
-    if (how === 'force') for (const other of others) other.lease.lose('taken');
+    this.#tenures = [...this.#tenures, tenure];
     return tenure;
   }
 
@@ -363,17 +373,28 @@ export class Desk {
     return lock;
   }
 
-  #lost(lease: Lease, reason: LossReason): void {
-    for (const tenure of this.#tenures) {
-      if (tenure.lease !== lease) continue;
-      this.#tenures.delete(tenure);
-      for (const lock of tenure.users) lock.wasLost(reason);
-      this.#serve();
-    }
+  readonly onLost = (reason: LossReason, lease: Lease): void => {
+    const tenure = this.#tenures.find((each) => each.lease === lease);
+    if (tenure === undefined) return;
+    this.#remove(tenure);
+    for (const lock of tenure.users) lock.wasLost(reason);
+    this.#serve();
+  };
+
+  /** What a caller is told whose time is over. */
+  timeout(limit: string): AcquireTimeoutError {
+    return new AcquireTimeoutError(this.#parts.key, limit, this.#bidding?.lastFailure);
   }
 
-  #leave(caller: Caller): void {
+  /** A caller has gone. */
+  onGone(caller: Caller): void {
     if (this.#queue.remove(caller)) this.#serve();
+  }
+
+  #unavailable(cause: unknown): UnavailableError {
+    const { key, settings } = this.#parts;
+    const message = `lock '${key}': Redis could not be asked within ${settings.commandTimeoutMs} ms`;
+    return new UnavailableError(message, { key, cause });
   }
 
   #sayWaiting(caller: Caller): void {
@@ -385,7 +406,7 @@ export class Desk {
   }
 
   #rest(): void {
-    if (this.#queue.size > 0 || this.#tenures.size > 0 || this.#single.size > 0) return;
+    if (this.#queue.size > 0 || this.#tenures.length > 0 || this.#attempts.length > 0) return;
     if (this.#bidding === undefined && this.#givingUp === 0) this.#parts.onIdle(this);
   }
 }

@@ -42,7 +42,7 @@ export interface LocalView {
 export function localView(desk: Desk | undefined, nowMs: number): LocalView {
   if (desk === undefined) return { leases: [], waiting: [] };
   return {
-    leases: [...desk.tenures].map(({ bid, lease, sinceMs, passes, users }) => ({
+    leases: desk.tenures.map(({ bid, lease, sinceMs, passes, users }) => ({
       holder: bid.holder,
       remainingMs: lease.remainingMs(),
       heldMs: nowMs - sinceMs,

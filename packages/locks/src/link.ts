@@ -8,7 +8,8 @@ import {
   UnavailableError,
 } from '@redcache/core';
 import type { Connected } from '@redcache/core/node-redis';
-import { type Budget, isServerError, TIMED_OUT } from '@redcache/core/toolkit';
+import { type Budget, isServerError, ShortLivedMap } from '@redcache/core/toolkit';
+import type { Heard } from './lease/listen.ts';
 
 /** The way to Redis: one connection, and the engine that hears its pushes, if any do come. */
 export class Link {
@@ -17,8 +18,7 @@ export class Link {
   readonly #tracks: Connected['tracks'];
   readonly #budget: Budget;
   readonly #stop: () => void;
-  #asking = 0;
-  #onQuiet: (() => void) | undefined;
+  readonly #watching = new ShortLivedMap<symbol, (heard: Heard) => void>();
   #connection: Connection = 'down';
 
   constructor({ port, engine, tracks }: Connected, budget: Budget) {
@@ -28,6 +28,7 @@ export class Link {
     this.#budget = budget;
     this.#stop = this.port.onConnection((connection) => {
       this.#connection = connection;
+      for (const tell of this.#watching.values()) tell(this.isUp ? 'up' : 'down');
     });
   }
 
@@ -40,43 +41,56 @@ export class Link {
     return this.#tracks(key);
   }
 
+  /** Listens to one key, and to how the connection is, which it is told now. Answers how to stop. */
+  watch(key: string, tell: (heard: Heard) => void): () => void {
+    const watching = Symbol();
+    this.#watching.set(watching, tell);
+    const stop = this.engine.onInvalidation(key, tell);
+    tell(this.isUp ? 'up' : 'down');
+    return () => {
+      this.#watching.delete(watching);
+      stop();
+    };
+  }
+
   /**
    * Sends, or does not: what node-redis keeps for after a reconnect would run long after its caller
    * has gone.
    *
    * Throws: {@link UnavailableError} if nothing was sent or the server refused for the moment;
    * {@link OutcomeUnknownError} if the connection was lost before the answer; `ConfigError` if the
-   * key holds another type; any other error of the server as it is.
+   * key holds another type, unless `otherType` says what that means; any other error of the server as
+   * it is.
    */
-  send<T>(key: string, command: (port: CommandPort) => Promise<T>): Promise<T> {
+  send<T, R>(
+    key: string,
+    command: (port: CommandPort) => Promise<R>,
+    read: (reply: R) => T,
+    otherType?: T,
+  ): Promise<T> {
     if (!this.isUp)
       return Promise.reject(new UnavailableError(`lock '${key}': Redis is not connected`, { key }));
-    return command(this.port).catch((error: unknown) => {
+    return command(this.port).then(read, (error: unknown) => {
+      if (otherType !== undefined && isWrongType(error)) return otherType;
       throw explained(key, error);
     });
   }
 
   /** As {@link send}; throws {@link OutcomeUnknownError} as well when the time for an answer is over. */
-  async ask<T>(key: string, command: (port: CommandPort) => Promise<T>): Promise<T> {
-    this.#asking += 1;
-    try {
-      const answer = await this.#budget.bound(this.send(key, command));
-      if (answer !== TIMED_OUT) return answer;
-    } finally {
-      this.#asking -= 1;
-      if (this.#asking === 0) this.#onQuiet?.();
-    }
-    const message = `lock '${key}': Redis did not answer within ${this.#budget.budgetMs} ms`;
-    throw new OutcomeUnknownError(message, { key });
+  ask<T, R>(
+    key: string,
+    command: (port: CommandPort) => Promise<R>,
+    read: (reply: R) => T,
+    otherType?: T,
+  ): Promise<T> {
+    return this.#budget.require(this.send(key, command, read, otherType), () => {
+      const message = `lock '${key}': Redis did not answer within ${this.#budget.budgetMs} ms`;
+      return new OutcomeUnknownError(message, { key });
+    });
   }
 
-  /** Resolves when all that was asked is answered, or its time over. */
-  close(): Promise<void> {
+  close(): void {
     this.#stop();
-    if (this.#asking === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onQuiet = resolve;
-    });
   }
 }
 
@@ -85,7 +99,7 @@ const FOR_THE_MOMENT =
   /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|UNKILLABLE)\b/;
 
 /** The key holds a type that no lock is kept in. */
-export function isWrongType(error: unknown): boolean {
+function isWrongType(error: unknown): boolean {
   return error instanceof Error && error.message.includes('WRONGTYPE');
 }
 

@@ -1,5 +1,11 @@
-import { ClosedError, ConfigError, OutcomeUnknownError, UnavailableError } from '@redcache/core';
-import { Budget, checkKey } from '@redcache/core/toolkit';
+import {
+  ClosedError,
+  type CommandPort,
+  ConfigError,
+  OutcomeUnknownError,
+  UnavailableError,
+} from '@redcache/core';
+import { Budget, checkKey, ShortLivedMap } from '@redcache/core/toolkit';
 import { uuidv7 } from 'uuidv7';
 import { LockBid } from './bid/lock-bid.ts';
 import { type ConnectionSource, Connections, sourceOf } from './connections.ts';
@@ -18,7 +24,7 @@ import {
   type TryAcquireOptions,
 } from './options.ts';
 import { Releases } from './releases.ts';
-import { inspect } from './scripts/inspect.ts';
+import { inspect, inspectedIn } from './scripts/inspect.ts';
 import { type LocksStats, Tally } from './tally.ts';
 
 /** What a holder does while it holds the lock; it should stop when the lock's signal aborts. */
@@ -38,7 +44,7 @@ export class Locks implements AsyncDisposable {
   readonly #connections: Connections;
   readonly #releases: Releases;
   readonly #tally = new Tally();
-  readonly #desks = new Map<string, Desk>();
+  readonly #desks = new ShortLivedMap<string, Desk>();
   #closing: Promise<void> | undefined;
 
   constructor(settings: LocksSettings, source: ConnectionSource) {
@@ -157,8 +163,8 @@ export class Locks implements AsyncDisposable {
     this.#assertOpen('isLocked');
     const { lock } = lockKeys(this.#settings.prefix, key);
     return this.#asked(key, async () => {
-      const count = await this.#connections.current.ask(key, (port) => port.send(['EXISTS', lock]));
-      return Number(count) > 0;
+      const ask = (port: CommandPort): Promise<unknown> => port.send(['EXISTS', lock]);
+      return this.#connections.current.ask(key, ask, (count) => Number(count) > 0);
     });
   }
 
@@ -175,7 +181,7 @@ export class Locks implements AsyncDisposable {
     const { prefix, clock } = this.#settings;
     const keys = lockKeys(prefix, key);
     const seen = await this.#asked(key, () =>
-      this.#connections.current.ask(key, (port) => inspect(port, keys, MOST_NAMED)),
+      this.#connections.current.ask(key, (port) => inspect(port, keys, MOST_NAMED), inspectedIn),
     );
     return lockView(key, seen, localView(this.#desks.get(key), clock.nowMs()));
   }
@@ -208,7 +214,7 @@ export class Locks implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const closed = new ClosedError('the locks are closed');
-    await Promise.all([...this.#desks.values()].map((desk) => desk.close(closed)));
+    await Promise.all(this.#desks.values().map((desk) => desk.close(closed)));
     // What attempts may have left in Redis is known by now.
     await this.#releases.close();
     await this.#connections.close();
@@ -250,7 +256,7 @@ export class Locks implements AsyncDisposable {
     return {
       bid: () => new LockBid({ connections, key, keys, tally, holder: uuidv7() }),
       mayUse: ({ users }) => users.size === 0,
-      mayBid: (tenures) => tenures.size === 0,
+      mayBid: (tenures) => tenures.length === 0,
     };
   }
 

@@ -1,45 +1,55 @@
-interface Link<T> {
-  readonly item: T;
-  before: Link<T> | undefined;
-  after: Link<T> | undefined;
+/** What stands in a {@link Queue}, in one at a time, which alone sees to these. */
+export interface Queued {
+  before?: this | undefined;
+  after?: this | undefined;
 }
 
-/** First in, first out; whoever has gone from the middle costs nothing. */
-export class Queue<T> {
-  readonly #links = new Map<T, Link<T>>();
-  #head: Link<T> | undefined;
-  #tail: Link<T> | undefined;
+/**
+ * First in, first out; whoever goes from the middle costs nothing. Those who stand in it are linked to
+ * each other, since a map that fills and empties all the time would be made anew each time.
+ */
+export class Queue<T extends Queued> {
+  #first: T | undefined;
+  #last: T | undefined;
+  #size = 0;
 
   get size(): number {
-    return this.#links.size;
+    return this.#size;
   }
 
   get first(): T | undefined {
-    return this.#head?.item;
+    return this.#first;
   }
 
   /** To the end. An item stands here once. */
   push(item: T): void {
-    const link: Link<T> = { item, before: this.#tail, after: undefined };
-    this.#links.set(item, link);
-    if (this.#tail === undefined) this.#head = link;
-    else this.#tail.after = link;
-    this.#tail = link;
+    item.before = this.#last;
+    if (this.#last === undefined) this.#first = item;
+    else this.#last.after = item;
+    this.#last = item;
+    this.#size += 1;
   }
 
   /** Answers whether it stood here. */
   remove(item: T): boolean {
-    const link = this.#links.get(item);
-    if (link === undefined) return false;
-    this.#links.delete(item);
-    if (link.before === undefined) this.#head = link.after;
-    else link.before.after = link.after;
-    if (link.after === undefined) this.#tail = link.before;
-    else link.after.before = link.before;
+    const { before, after } = item;
+    if (before === undefined && this.#first !== item) return false;
+    if (before === undefined) this.#first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    // Whoever keeps one that has left keeps none of the others.
+    item.before = undefined;
+    item.after = undefined;
+    this.#size -= 1;
     return true;
   }
 
   *[Symbol.iterator](): IterableIterator<T> {
-    for (let link = this.#head; link !== undefined; link = link.after) yield link.item;
+    for (let item = this.#first; item !== undefined; ) {
+      const next: T | undefined = item.after;
+      yield item;
+      item = next;
+    }
   }
 }

@@ -40,7 +40,7 @@ async function hold(options: Partial<LeaseOptions> = {}): Promise<Ground> {
   const told: string[] = [];
   const lease = new Lease({
     ...{ label: 'k', leaseMs: LEASE_MS, driftRatio: 0.01, autoExtend: true },
-    ...{ clock, listen: bid.listen, commands: bid },
+    ...{ clock, listen: (tell) => bid.listen(tell), commands: bid },
     onForeignPush: () => void told.push('foreign'),
     onLost: (reason) => void told.push(reason),
     ...options,

@@ -374,14 +374,14 @@ test.for([0, 1, 2, 3, 4, 5, 6, 7])(
     const { locks, server, port, clock } = await openLocks();
     port.hang();
     const end = locks.acquire('k').then(
-      (lock) => lock.signal.reason,
-      (error) => error,
+      (lock) => () => lock.signal.reason,
+      (error) => () => error,
     );
     await settled();
     port.resume();
     for (let i = 0; i < turns; i += 1) await Promise.resolve();
     await locks.close();
-    expect(await end).toMatchObject({ code: expect.stringMatching(/CLOSED|LOCK_LOST/) });
+    expect((await end)()).toMatchObject({ code: expect.stringMatching(/CLOSED|LOCK_LOST/) });
     expect(server.get('l:k')).toBe(undefined);
     expect(clock.timers).toBe(0);
   },
@@ -407,7 +407,8 @@ test('close() leaves no call open, nor its timer, while Redis does not answer', 
   const closing = locks.close().then(end('close'));
   await pass(clock, 200);
   await closing;
-  expect(ends).toEqual(['isLocked', 'release', 'close']);
+  expect(ends.slice(0, 2).toSorted()).toEqual(['isLocked', 'release']);
+  expect(ends.slice(2)).toEqual(['close']);
   expect(clock.timers).toBe(0);
 });
 

@@ -1,4 +1,4 @@
-import { ShortLivedMap } from './short-lived-map.ts';
+import { ShortLivedMap } from '../short-lived-map.ts';
 
 /**
  * One run per id at a time in this process; whoever asks meanwhile gets the same promise.

@@ -1,5 +1,5 @@
 import { callSafely } from '../channels.ts';
-import { ShortLivedMap } from '../flight/short-lived-map.ts';
+import { ShortLivedMap } from '../short-lived-map.ts';
 import type { Source } from './source.ts';
 
 /** What a guard must know of the connection that its command travels on. */

@@ -1,4 +1,5 @@
 import { callSafely, type FlushCause, publish } from '../channels.ts';
+import { ShortLivedMap } from '../short-lived-map.ts';
 import type { Guards, Line } from '../store/guard.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
@@ -17,7 +18,7 @@ export class Hub {
   readonly #store: Store;
   readonly #guards: Guards;
   /** Nearly always there is one for a key, which then costs no set. */
-  readonly #listeners = new Map<string, Told | Set<Told>>();
+  readonly #listeners = new ShortLivedMap<string, Told | Set<Told>>();
 
   constructor(store: Store, guards: Guards) {
     this.#store = store;
@@ -83,7 +84,7 @@ export class Hub {
   }
 
   #wakeAll(cause: WakeCause): void {
-    for (const key of [...this.#listeners.keys()]) this.#wake(key, cause);
+    for (const key of this.#listeners.keys()) this.#wake(key, cause);
   }
 
   #wake(key: string, cause: WakeCause, line?: Line): void {

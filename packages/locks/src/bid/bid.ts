@@ -1,6 +1,6 @@
 import type { LossReason } from '../errors.ts';
 import type { LeaseCommands } from '../lease/commands.ts';
-import type { Listen } from '../lease/listen.ts';
+import type { Heard } from '../lease/listen.ts';
 import type { Answer } from '../scripts/answer.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -37,11 +37,11 @@ export interface Bid extends LeaseCommands {
   /** Why the lock was no longer ours when it was released, if nobody had noticed before. */
   readonly lossFoundAtRelease: LossReason;
   /** What befalls the lease, and its connection. */
-  readonly listen: Listen;
+  listen(tell: (heard: Heard) => void): () => void;
   /** Takes the lock if it is free, or from whoever has it. */
   take(wish: Wish, how: 'if-free' | 'force'): Promise<Answer>;
   /** As `take`, and waits in the queue if it is held; left out where there is none. */
-  readonly join?: (wish: Wish) => Promise<Answer>;
+  join?(wish: Wish): Promise<Answer>;
   /** Hears what concerns one who waits. */
   onStir(tell: (stir: Stir) => void): () => void;
   /** The next extension reserves so many fencing tokens. */

@@ -1,15 +1,13 @@
-import type { CommandPort } from '@redcache/core';
 import type { Connections } from '../connections.ts';
 import type { LossReason } from '../errors.ts';
 import { type LockKeys, wakeKey } from '../keys.ts';
 import type { Extension, Verdict } from '../lease/commands.ts';
-import { type Heard, type Listen, listenTo } from '../lease/listen.ts';
-import { isWrongType } from '../link.ts';
-import { acquire } from '../scripts/acquire.ts';
+import type { Heard } from '../lease/listen.ts';
+import { acquire, answerOf } from '../scripts/acquire.ts';
 import type { Answer } from '../scripts/answer.ts';
-import { extend } from '../scripts/extend.ts';
+import { extend, extensionOf } from '../scripts/extend.ts';
 import { join } from '../scripts/join.ts';
-import { release } from '../scripts/release.ts';
+import { release, releaseOf } from '../scripts/release.ts';
 import type { Tally } from '../tally.ts';
 import type { Bid, Stir, Wish } from './bid.ts';
 import { Tokens } from './tokens.ts';
@@ -30,7 +28,7 @@ export class LockBid implements Bid {
   readonly #parts: LockBidParts;
   #contended = false;
   #reserve = 0;
-  #lossFoundAtRelease: LossReason = 'deleted';
+  #lossFoundAtRelease: LossReason = 'taken';
 
   constructor(parts: LockBidParts) {
     this.holder = parts.holder;
@@ -53,30 +51,43 @@ export class LockBid implements Bid {
     return this.#lossFoundAtRelease;
   }
 
-  readonly listen: Listen = (tell: (heard: Heard) => void) =>
-    listenTo(this.#parts.connections.current, this.#parts.keys.lock)(tell);
-
-  take(wish: Wish, how: 'if-free' | 'force'): Promise<Answer> {
-    const { keys } = this.#parts;
-    return this.#attempt((port) => acquire(port, keys, { ...wish, holder: this.holder }, how));
+  listen(tell: (heard: Heard) => void): () => void {
+    const { connections, keys } = this.#parts;
+    return connections.current.watch(keys.lock, tell);
   }
 
-  readonly join = (wish: Wish): Promise<Answer> => {
-    const { keys } = this.#parts;
-    return this.#attempt((port) => join(port, keys, { ...wish, holder: this.holder }));
-  };
+  take(wish: Wish, how: 'if-free' | 'force'): Promise<Answer> {
+    const { connections, key, keys } = this.#parts;
+    const { leaseMs, tokens } = wish;
+    const { holder } = this;
+    return connections.current.send(
+      key,
+      (port) => acquire(port, keys, { holder, leaseMs, tokens }, how),
+      (reply) => this.#noted(answerOf(reply, tokens)),
+    );
+  }
+
+  join(wish: Wish): Promise<Answer> {
+    const { connections, key, keys } = this.#parts;
+    const { leaseMs, tokens } = wish;
+    const { holder } = this;
+    return connections.current.send(
+      key,
+      (port) => join(port, keys, { holder, leaseMs, tokens }),
+      (reply) => this.#noted(answerOf(reply, tokens)),
+    );
+  }
 
   onStir(tell: (stir: Stir) => void): () => void {
     const { connections, keys } = this.#parts;
     const { engine } = connections.current;
     const stops = [
       this.listen((heard) => tell(heard === 'down' || heard === 'close' ? 'disconnect' : heard)),
-      engine.onInvalidation(wakeKey(keys, 'turn', this.holder), (cause) => {
-        if (cause === 'push') tell('turn');
-      }),
-      engine.onInvalidation(wakeKey(keys, 'next', this.holder), (cause) => {
-        if (cause === 'push') tell('next');
-      }),
+      ...(['turn', 'next'] as const).map((name) =>
+        engine.onInvalidation(wakeKey(keys, name, this.holder), (cause) => {
+          if (cause === 'push') tell(name);
+        }),
+      ),
     ];
     return () => {
       for (const stop of stops) stop();
@@ -87,10 +98,77 @@ export class LockBid implements Bid {
     this.#reserve = tokens;
   }
 
-  async extend(leaseMs: number): Promise<Extension> {
-    const { keys } = this.#parts;
-    const wish = { holder: this.holder, leaseMs, tokens: this.#reserve };
-    const answer = await this.#ask((port) => extend(port, keys, wish), { is: 'taken' } as const);
+  extend(leaseMs: number): Promise<Extension> {
+    const { connections, key, keys } = this.#parts;
+    const { holder } = this;
+    const tokens = this.#reserve;
+    return connections.current.ask<Extension, unknown>(
+      key,
+      (port) => extend(port, keys, { holder, leaseMs, tokens }),
+      (reply) => this.#extended(reply, tokens),
+      { is: 'taken' },
+    );
+  }
+
+  /**
+   * Sends: GET and PTTL in one round trip, GET first: whatever changes the key after it is pushed,
+   * so the two need not be one transaction.
+   */
+  verify(): Promise<Verdict> {
+    const { connections, key, keys } = this.#parts;
+    return connections.current.ask<Verdict, readonly unknown[]>(
+      key,
+      (port) => Promise.all([port.send(['GET', keys.lock]), port.send(['PTTL', keys.lock])]),
+      ([value, pttl]) => {
+        if (value === null || pttl === -2) return { is: 'deleted' };
+        const found = String(value);
+        if (!found.startsWith(`${this.holder}:`)) return { is: 'taken' };
+        this.#contended = found.endsWith('+');
+        return { is: 'ours', remainingMs: pttl === -1 ? Infinity : Number(pttl) };
+      },
+      { is: 'taken' },
+    );
+  }
+
+  release(): Promise<'released' | 'lost'> {
+    const { connections, key, keys } = this.#parts;
+    return connections.current.ask<'released' | 'lost', unknown>(
+      key,
+      (port) => release(port, keys, this.holder, 'holding'),
+      (reply) => {
+        const outcome = releaseOf(reply);
+        if (outcome === 'released') return outcome;
+        this.#lossFoundAtRelease = outcome;
+        return 'lost';
+      },
+      'lost',
+    );
+  }
+
+  withdraw(): Promise<unknown> {
+    const { connections, key, keys } = this.#parts;
+    return connections.current.ask(
+      key,
+      (port) => release(port, keys, this.holder, 'waiting'),
+      releaseOf,
+      'taken',
+    );
+  }
+
+  findEars(): Promise<void> {
+    return this.#parts.connections.contended(this.#parts.key);
+  }
+
+  #noted(answer: Answer): Answer {
+    if (answer.is === 'acquired') {
+      this.#contended = answer.contended;
+      this.tokens.add(answer.tokens);
+    }
+    return answer;
+  }
+
+  #extended(reply: unknown, tokens: number): Extension {
+    const answer = extensionOf(reply, tokens);
     if (answer.is !== 'extended') return answer;
     this.#parts.tally.extended();
     this.#contended = answer.contended;
@@ -99,64 +177,5 @@ export class LockBid implements Bid {
       this.tokens.add(answer.tokens);
     }
     return { is: 'extended', echoes: 1 };
-  }
-
-  /**
-   * Sends: GET and PTTL in one round trip, GET first: whatever changes the key after it is pushed,
-   * so the two need not be one transaction.
-   */
-  verify(): Promise<Verdict> {
-    const { lock } = this.#parts.keys;
-    const read = async (port: CommandPort): Promise<Verdict> => {
-      const [value, pttl] = await Promise.all([
-        port.send(['GET', lock]),
-        port.send(['PTTL', lock]),
-      ]);
-      if (value === null || pttl === -2) return { is: 'deleted' };
-      const found = String(value);
-      if (!found.startsWith(`${this.holder}:`)) return { is: 'taken' };
-      this.#contended = found.endsWith('+');
-      return { is: 'ours', remainingMs: pttl === -1 ? Infinity : Number(pttl) };
-    };
-    return this.#ask<Verdict>(read, { is: 'taken' });
-  }
-
-  async release(): Promise<'released' | 'lost'> {
-    const { keys } = this.#parts;
-    const answer = await this.#ask((port) => release(port, keys, this.holder, 'holding'), 'taken');
-    if (answer === 'released') return answer;
-    this.#lossFoundAtRelease = answer;
-    return 'lost';
-  }
-
-  withdraw(): Promise<unknown> {
-    const { keys } = this.#parts;
-    return this.#ask<unknown>((port) => release(port, keys, this.holder, 'waiting'), undefined);
-  }
-
-  findEars(): Promise<void> {
-    return this.#parts.connections.contended(this.#parts.key);
-  }
-
-  async #attempt(command: (port: CommandPort) => Promise<Answer>): Promise<Answer> {
-    const { connections, key } = this.#parts;
-    const answer = await connections.current.send(key, command);
-    if (answer.is === 'acquired') {
-      this.#contended = answer.contended;
-      this.tokens.add(answer.tokens);
-    }
-    return answer;
-  }
-
-  #ask<T>(command: (port: CommandPort) => Promise<T>, otherType: T): Promise<T> {
-    const { connections, key } = this.#parts;
-    return connections.current.ask(key, async (port) => {
-      try {
-        return await command(port);
-      } catch (error) {
-        if (isWrongType(error)) return otherType;
-        throw error;
-      }
-    });
   }
 }

@@ -28,7 +28,7 @@ export interface LeaseOptions {
    */
   readonly onForeignPush?: (() => void) | undefined;
   /** Called once, after the signal was aborted. */
-  readonly onLost?: ((reason: LossReason) => void) | undefined;
+  readonly onLost?: ((reason: LossReason, lease: Lease) => void) | undefined;
 }
 
 /**
@@ -43,7 +43,7 @@ export interface LeaseOptions {
 export class Lease {
   readonly #options: LeaseOptions;
   #rules: LeaseRules;
-  readonly #asks = new Map<number, { resolve(): void; reject(error: unknown): void }>();
+  #asks: Map<number, { resolve(): void; reject(error: unknown): void }> | undefined;
   #state: LeaseState = { is: 'idle', connected: false };
   #nextAsk = 0;
   #abort: AbortController | undefined;
@@ -146,6 +146,7 @@ export class Lease {
     if (state.is !== 'held') return Promise.reject(this.#lostError(reasonOf(state)));
     return new Promise((resolve, reject) => {
       const id = this.#nextAsk++;
+      this.#asks ??= new Map();
       this.#asks.set(id, { resolve, reject });
       this.#dispatch({ is: 'asked', id, leaseMs, nowMs: this.#nowMs });
     });
@@ -177,15 +178,13 @@ export class Lease {
     this.#dispatch({ is: 'severed', nowMs: this.#nowMs });
   }
 
-  async #release(): Promise<'released' | 'lost'> {
+  #release(): Promise<'released' | 'lost'> {
     this.#dispatch({ is: 'release', nowMs: this.#nowMs });
-    if (this.#state.is !== 'releasing') return 'lost';
-    try {
-      return await this.#options.commands.release();
-    } catch (error) {
+    if (this.#state.is !== 'releasing') return Promise.resolve('lost');
+    return this.#options.commands.release().catch((error: unknown) => {
       this.#releasing = undefined;
       throw error;
-    }
+    });
   }
 
   get #nowMs(): number {
@@ -278,17 +277,18 @@ export class Lease {
     this.#stopListening();
     this.#abort?.abort(this.#lostError(reason));
     this.#rejectAsks(reason);
-    this.#options.onLost?.(reason);
+    this.#options.onLost?.(reason, this);
   }
 
   #settle(ask: number, error: unknown): void {
-    const waiting = this.#asks.get(ask);
-    this.#asks.delete(ask);
+    const waiting = this.#asks?.get(ask);
+    this.#asks?.delete(ask);
     if (error === undefined) waiting?.resolve();
     else waiting?.reject(error);
   }
 
   #rejectAsks(reason: LossReason): void {
+    if (this.#asks === undefined) return;
     for (const ask of [...this.#asks.keys()]) this.#settle(ask, this.#lostError(reason));
   }
 

@@ -60,7 +60,7 @@ export interface AcquireWish {
 }
 
 /**
- * Takes the lock for `holder`.
+ * Takes the lock for `holder`. {@link answerOf} reads the reply.
  *
  * Sends: EVALSHA `acquire` (1 key), EVAL once on NOSCRIPT. Atomic: compare and set in one script.
  * Time: the lease counts on the server from execution; callers count from before the send.
@@ -70,10 +70,10 @@ export function acquire(
   port: CommandPort,
   { lock, before, after }: LockKeys,
   { holder, leaseMs, tokens }: AcquireWish,
-  how: 'if-free' | 'force' = 'if-free',
-): Promise<Answer> {
+  how: 'if-free' | 'force',
+): Promise<unknown> {
   const args = [holder, String(leaseMs), before, after, String(tokens), how];
-  return runScript(port, ACQUIRE, [lock], args).then((reply) => answerOf(reply, tokens));
+  return runScript(port, ACQUIRE, [lock], args);
 }
 
 /** What `acquire` and `join` answer. */

@@ -43,17 +43,21 @@ export type ExtendAnswer =
 
 /**
  * Extends the lease of `holder`, if it still has the lock; `tokens` reserves so many more.
+ * {@link extensionOf} reads the reply.
  *
  * Sends: EVALSHA `extend` (1 key), EVAL once on NOSCRIPT. Atomic: compare and PEXPIRE in one script.
  * Time: `leaseMs` counts on the server from execution; callers count from before the send.
  */
-export async function extend(
+export function extend(
   port: CommandPort,
   keys: LockKeys,
   { holder, leaseMs, tokens }: AcquireWish,
-): Promise<ExtendAnswer> {
+): Promise<unknown> {
   const args = [holder, String(leaseMs), beside(keys, 'fence'), String(tokens)];
-  const reply = await runScript(port, EXTEND, [keys.lock], args);
+  return runScript(port, EXTEND, [keys.lock], args);
+}
+
+export function extensionOf(reply: unknown, tokens: number): ExtendAnswer {
   const [code, contended, first] = reply as readonly [number, number?, string?];
   if (code !== 1) return { is: code === 0 ? 'deleted' : 'taken' };
   const reserved = first === undefined ? undefined : { first: BigInt(first), count: tokens };

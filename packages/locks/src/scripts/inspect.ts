@@ -38,12 +38,16 @@ export interface Inspected {
 }
 
 /**
- * Looks at a lock and its queue; names the first `most` of those who wait.
+ * Looks at a lock and its queue; names the first `most` of those who wait. {@link inspectedIn} reads
+ * the reply.
  *
  * Sends: EVALSHA `inspect` (1 key), EVAL once on NOSCRIPT.
  */
-export async function inspect(port: CommandPort, keys: LockKeys, most: number): Promise<Inspected> {
-  const reply = await runScript(port, INSPECT, [keys.lock], [beside(keys, 'queue'), String(most)]);
+export function inspect(port: CommandPort, keys: LockKeys, most: number): Promise<unknown> {
+  return runScript(port, INSPECT, [keys.lock], [beside(keys, 'queue'), String(most)]);
+}
+
+export function inspectedIn(reply: unknown): Inspected {
   const [value, pttl, waiting, ...named] = reply as [string, number, number, ...unknown[]];
   const first: { holder: string; waitedMs: number }[] = [];
   for (let i = 0; i < named.length; i += 2)

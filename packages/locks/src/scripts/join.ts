@@ -1,8 +1,7 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import { type LockKeys, wakeKey } from '../keys.ts';
-import { type AcquireWish, answerOf } from './acquire.ts';
-import type { Answer } from './answer.ts';
+import type { AcquireWish } from './acquire.ts';
 import { FENCING } from './fencing.ts';
 import { HAND_OVER, OFFER_MS, PROMISE_GRACE_MS, QUEUE, QUEUE_OUTLIVES_MS } from './queue.ts';
 
@@ -89,19 +88,20 @@ return {0, left, redis.call('ZRANK', queue, me) or 0, echoes}
 
 /**
  * Takes the lock for `holder`, or stands in the queue of those who wait for it; there it stays for as
- * long as it asks again before the lock's end as answered, and a grace.
+ * long as it asks again before the lock's end as answered, and a grace. The reply is read as that of
+ * `acquire`.
  *
  * Sends: EVALSHA `join` (3 keys), EVAL once on NOSCRIPT. Atomic: look, compare and set in one script.
  * Time: as `acquire`.
  * Safe to repeat: a holder stands in the queue once, and keeps its place.
  */
-export async function join(
+export function join(
   port: CommandPort,
   keys: LockKeys,
   { holder, leaseMs, tokens }: AcquireWish,
-): Promise<Answer> {
+): Promise<unknown> {
   const { lock, before, after } = keys;
   const declared = [lock, wakeKey(keys, 'turn', holder), wakeKey(keys, 'next', holder)];
   const args = [holder, String(leaseMs), before, after, String(tokens)];
-  return answerOf(await runScript(port, JOIN, declared, args), tokens);
+  return runScript(port, JOIN, declared, args);
 }

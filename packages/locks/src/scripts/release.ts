@@ -53,7 +53,7 @@ export type ReleaseOf = 'holding' | 'waiting';
 
 /**
  * Frees the lock if `holder` still has it; the first who waits in the queue is offered it in the same
- * step, and no other waiter hears of it.
+ * step, and no other waiter hears of it. {@link releaseOf} reads the reply.
  *
  * Sends: EVALSHA `release` (1 key), EVAL once on NOSCRIPT. Atomic: compare and hand over in one script.
  * Safe to repeat: it never frees the lock of somebody else.
@@ -63,9 +63,11 @@ export function release(
   { lock, before, after }: LockKeys,
   holder: string,
   of: ReleaseOf,
-): Promise<'released' | 'deleted' | 'taken'> {
-  return runScript(port, RELEASE, [lock], [holder, before, after, of]).then((code) => {
-    if (code === 1) return 'released';
-    return code === 0 ? 'deleted' : 'taken';
-  });
+): Promise<unknown> {
+  return runScript(port, RELEASE, [lock], [holder, before, after, of]);
+}
+
+export function releaseOf(code: unknown): 'released' | 'deleted' | 'taken' {
+  if (code === 1) return 'released';
+  return code === 0 ? 'deleted' : 'taken';
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ShortLivedMap } from '../../src/flight/short-lived-map.ts';
+import { ShortLivedMap } from '../src/short-lived-map.ts';
 
 test('is a map, however often it is renewed', () => {
   const steps = fc.array(fc.record({ key: fc.nat(300), value: fc.nat(), deletes: fc.boolean() }), {

@@ -38,6 +38,10 @@ export class ShortLivedMap<K, V> {
     return this.#map.delete(key);
   }
 
+  keys(): readonly K[] {
+    return [...this.#map.keys()];
+  }
+
   /** A copy of what is in it now. */
   values(): readonly V[] {
     return [...this.#map.values()];

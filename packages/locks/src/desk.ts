@@ -91,7 +91,12 @@ export class Desk implements Bidder {
     const caller = new Caller(wanted, settings.clock, this);
     this.#queue.push(caller);
     this.#serve();
-    if (this.#tenures.length > 0 && !caller.isServed) this.#sayWaiting(caller);
+    const [tenure] = this.#tenures;
+    if (tenure !== undefined && !caller.isServed) {
+      this.#sayWaiting(caller);
+      // Those who wait behind a holder of this process depend on its lease as it does.
+      if (!tenure.bid.hears) tenure.bid.findEars().catch(() => {});
+    }
     return caller.promise;
   }
 

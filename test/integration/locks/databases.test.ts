@@ -12,16 +12,17 @@ test('the tracked connection is in the database that the client has selected', a
     const woken = hear('redcache:lock:woken');
     const key = freshKey('selected');
     const { locks, client } = await openLocks(`${url}${inUrl}`, { tracked: false });
-    await client.select(selected);
+    const others = await openLocks(`${url}${inUrl}`, { tracked: false });
+    for (const each of [client, others.client]) await each.select(selected);
     const lock = await locks.acquire(key, { lease: '1h' });
     let granted = false;
-    const waiting = locks.acquire(key).then((next) => {
+    const waiting = others.locks.acquire(key).then((next) => {
       granted = true;
       return next;
     });
     // The waiter has asked over the tracked connection, and its answer is there.
     await eventually(() => granted || woken.length > 0);
-    await locks.isLocked(key);
+    await others.locks.isLocked(key);
     expect(granted).toBe(false);
     expect(lock.signal.aborted).toBe(false);
     expect(await lock.release()).toBe('released');

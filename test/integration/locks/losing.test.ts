@@ -136,8 +136,10 @@ test('a lock held over an untracked client is watched from the moment somebody w
   const other = await openClient(url);
   const woken = hear('redcache:lock:woken');
   const lock = await locks.acquire(key, { lease: '1h' });
+  const elsewhere = freshKey('elsewhere');
+  await other.set(inRedis(elsewhere), '0-a:1', { expiration: { type: 'PX', value: 3_600_000 } });
   const controller = new AbortController();
-  const waiting = locks.acquire(key, { signal: controller.signal, wait: '1h' });
+  const waiting = locks.acquire(elsewhere, { signal: controller.signal, wait: '1h' });
   const gone = expect(waiting).rejects.toBe('gone');
   const loss = aborted(lock.signal);
   // It has moved, and has looked at the key there, before the waiter has asked again.

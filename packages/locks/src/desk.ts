@@ -162,7 +162,10 @@ export class Desk implements Bidder {
     tenure.users.delete(lock);
     if (!tenure.lease.isHeld) return LOST;
     this.#serve();
-    if (!tenure.isIdle) return RELEASED;
+    // Made ready for the next one, it may turn out to have been lost before this one gave it back.
+    if (tenure.passing !== undefined)
+      return tenure.passing.then(() => (tenure.lease.isLost ? 'lost' : 'released'));
+    if (tenure.users.size > 0) return RELEASED;
     return this.#giveUp(tenure);
   }
 
@@ -200,7 +203,7 @@ export class Desk implements Bidder {
       const tenure = this.#tenureFor(first.wanted);
       if (tenure === undefined) break;
       if (!this.#isReadyFor(tenure, first.wanted)) {
-        void this.#makeReady(tenure, first.wanted);
+        tenure.passing = this.#makeReady(tenure, first.wanted);
         return;
       }
       this.#queue.remove(first);
@@ -239,8 +242,8 @@ export class Desk implements Bidder {
     return undefined;
   }
 
-  #mayPass({ lease, bid, passes, sinceMs, isPassing, madeFor }: Tenure): boolean {
-    if (isPassing || !lease.isHeld) return false;
+  #mayPass({ lease, bid, passes, sinceMs, passing, madeFor }: Tenure): boolean {
+    if (passing !== undefined || !lease.isHeld) return false;
     // Redis has just said that it is ours: a push from before that is no reason to ask again.
     if (madeFor !== undefined) return true;
     if (lease.isDoubted) return false;
@@ -254,6 +257,8 @@ export class Desk implements Bidder {
     const { lease, bid, users, madeFor } = tenure;
     if (bid.tokens.left === 0) return false;
     if (users.size > 0) return true;
+    // Nobody would have told of a loss.
+    if (!bid.hears && madeFor === undefined) return false;
     if (madeFor?.leaseMs === leaseMs && madeFor.autoExtend === autoExtend) return true;
     if (!autoExtend || !lease.autoExtends || lease.leaseMs !== leaseMs) return false;
     return lease.remainingMs() >= leaseMs * ENOUGH_LEFT;
@@ -263,7 +268,6 @@ export class Desk implements Bidder {
   async #makeReady(tenure: Tenure, wanted: AcquireSettings): Promise<void> {
     const { lease, bid } = tenure;
     const { leaseMs, autoExtend } = wanted;
-    tenure.isPassing = true;
     this.#blockSize = Math.min(this.#blockSize * 2, this.#parts.settings.handoff.maxCount);
     bid.reserveWithNextExtension(this.#nextBlockSize());
     const isShared = tenure.users.size > 0;
@@ -272,7 +276,7 @@ export class Desk implements Bidder {
       () => true,
       () => false,
     );
-    tenure.isPassing = false;
+    tenure.passing = undefined;
     if (!isShared) tenure.madeFor = wanted;
     if (isReady) this.#serve();
     // One that is lost is not there any more, and whoever waits is bid for anew.

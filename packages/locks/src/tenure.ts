@@ -23,7 +23,7 @@ export class Tenure {
   /** How often it was given to a caller. */
   passes = 0;
   /** It is being made ready for the next caller. */
-  isPassing = false;
+  passing: Promise<void> | undefined;
 
   constructor({ bid, lease, madeFor, sinceMs }: TenureParts) {
     this.bid = bid;
@@ -33,6 +33,6 @@ export class Tenure {
   }
 
   get isIdle(): boolean {
-    return this.users.size === 0 && !this.isPassing;
+    return this.users.size === 0 && this.passing === undefined;
   }
 }

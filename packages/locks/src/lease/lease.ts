@@ -120,6 +120,10 @@ export class Lease {
     return this.#look().is === 'held';
   }
 
+  get isLost(): boolean {
+    return this.#look().is === 'lost';
+  }
+
   /** A push, a flush or a disconnect has put the lease in doubt, and Redis has not answered yet. */
   get isDoubted(): boolean {
     const state = this.#state;

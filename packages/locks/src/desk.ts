@@ -271,13 +271,15 @@ export class Desk implements Bidder {
     this.#blockSize = Math.min(this.#blockSize * 2, this.#parts.settings.handoff.maxCount);
     bid.reserveWithNextExtension(this.#nextBlockSize());
     const isShared = tenure.users.size > 0;
-    if (!isShared) lease.rule({ leaseMs, autoExtend });
     const isReady = await lease.extend(isShared ? undefined : leaseMs).then(
       () => true,
       () => false,
     );
     tenure.passing = undefined;
-    if (!isShared) tenure.madeFor = wanted;
+    if (!isShared) {
+      tenure.madeFor = wanted;
+      if (isReady) lease.rule({ leaseMs, autoExtend });
+    }
     if (isReady) this.#serve();
     // One that is lost is not there any more, and whoever waits is bid for anew.
     if (this.#tenures.includes(tenure) && tenure.isIdle) await this.#giveUp(tenure).catch(() => {});

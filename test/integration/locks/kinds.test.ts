@@ -73,7 +73,8 @@ interface Heard {
 }
 
 /** Somebody holds the lock of a key, and somebody else has seen that and waits. */
-async function holderAndWaiter(which: Case, deployment?: Deployment, key = freshKey('waited')) {
+async function holderAndWaiter(which: Case, deployment?: Deployment) {
+  const key = freshKey('waited');
   const [heard, one, two] = [
     { waits: hear('redcache:lock:waiting'), woken: hear('redcache:lock:woken') },
     await openLocks(which, deployment),
@@ -86,14 +87,21 @@ async function holderAndWaiter(which: Case, deployment?: Deployment, key = fresh
   return { key, lock, waiting, one, two, ...heard };
 }
 
-/** Holds the lock of a key and is told of what becomes of it: somebody has waited there. */
-async function watchedHolder(which: Case, deployment?: Deployment, key = freshKey('held')) {
+/** Holds the lock of a key and is told of what becomes of it: it has waited for another one there. */
+async function watchedHolder(which: Case, deployment?: Deployment) {
+  // Of one slot, so that in a cluster whoever waits for the other listens to the same node.
+  const tag = freshKey('held');
+  const [key, elsewhere] = [`{${tag}}`, `{${tag}}:elsewhere`];
   const heard = { waits: hear('redcache:lock:waiting'), woken: hear('redcache:lock:woken') };
   const locks = await openLocks(which, deployment);
   const lock = await locks.acquire(key, { lease: '1h' });
   if (!isTracked(which)) {
+    // Those who wait for a lock of this process would not ask Redis at all.
+    const others = await openLocks(which, deployment);
+    await others.acquire(elsewhere, { lease: '1h' });
     const controller = new AbortController();
-    const gone = expect(locks.acquire(key, { signal: controller.signal })).rejects.toBe('gone');
+    const { signal } = controller;
+    const gone = expect(locks.acquire(elsewhere, { signal })).rejects.toBe('gone');
     await untilTold(locks, heard, which);
     controller.abort('gone');
     await gone;

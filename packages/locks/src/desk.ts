@@ -29,6 +29,8 @@ export interface DeskParts {
   readonly rules: DeskRules;
   readonly releases: Releases;
   readonly tally: Tally;
+  /** Others were seen to wait for the lock lately. */
+  readonly wasContended: boolean;
   /** Nobody has or wants the lock any more. */
   readonly onIdle: (desk: Desk) => void;
 }
@@ -66,7 +68,7 @@ export class Desk implements Bidder {
   /** Calls that do not wait. */
   #attempts: readonly Attempt[] = [];
   /** When the lock was last had, others waited: the queue is joined at once. */
-  #wasContended = false;
+  #wasContended: boolean;
   #blockSize = 1;
   #isClosed = false;
   /** Leases that are being given back to Redis. */
@@ -75,6 +77,11 @@ export class Desk implements Bidder {
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
+    this.#wasContended = parts.wasContended;
+  }
+
+  get wasContended(): boolean {
+    return this.#wasContended;
   }
 
   get waiting(): readonly Caller[] {

@@ -10,11 +10,13 @@ import {
 import type { Connected } from '@redcache/core/node-redis';
 import { type Budget, isServerError, ShortLivedMap } from '@redcache/core/toolkit';
 import type { Heard } from './lease/listen.ts';
+import { Natives } from './natives.ts';
 
 /** The way to Redis: one connection, and the engine that hears its pushes, if any do come. */
 export class Link {
   readonly port: CommandPort;
   readonly engine: TrackingCache;
+  readonly natives: Natives;
   readonly #tracks: Connected['tracks'];
   readonly #budget: Budget;
   readonly #stop: () => void;
@@ -24,10 +26,12 @@ export class Link {
   constructor({ port, engine, tracks }: Connected, budget: Budget) {
     this.port = port;
     this.engine = engine;
+    this.natives = new Natives(port);
     this.#tracks = tracks;
     this.#budget = budget;
     this.#stop = this.port.onConnection((connection) => {
       this.#connection = connection;
+      this.natives.forget();
       for (const tell of this.#watching.values()) tell(this.isUp ? 'up' : 'down');
     });
   }

@@ -9,6 +9,7 @@ import { Budget, checkKey, ShortLivedMap } from '@redcache/core/toolkit';
 import { uuidv7 } from 'uuidv7';
 import { LockBid } from './bid/lock-bid.ts';
 import { type ConnectionSource, Connections, sourceOf } from './connections.ts';
+import { ContendedKeys } from './contended-keys.ts';
 import { Desk, type DeskRules } from './desk.ts';
 import { type LockView, localView, lockView } from './inspection.ts';
 import { lockKeys } from './keys.ts';
@@ -45,6 +46,7 @@ export class Locks implements AsyncDisposable {
   readonly #releases: Releases;
   readonly #tally = new Tally();
   readonly #desks = new ShortLivedMap<string, Desk>();
+  readonly #contended = new ContendedKeys();
   #closing: Promise<void> | undefined;
 
   constructor(settings: LocksSettings, source: ConnectionSource) {
@@ -242,8 +244,10 @@ export class Locks implements AsyncDisposable {
       rules: this.#mutex(key),
       releases: this.#releases,
       tally: this.#tally,
-      onIdle: () => {
+      wasContended: this.#contended.has(key),
+      onIdle: ({ wasContended }) => {
         if (this.#desks.get(key) === desk) this.#desks.delete(key);
+        this.#contended.note(key, wasContended);
       },
     });
     this.#desks.set(key, desk);

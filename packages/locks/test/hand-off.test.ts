@@ -2,15 +2,14 @@
 import { ManualClock, settled } from '@redcache/core/testing';
 import { expect, test } from 'vitest';
 import type { Lock } from '../src/lock.ts';
-import { openLocks } from './support/lock-ground.ts';
+import { openLocks, sentOf } from './support/lock-ground.ts';
 import { ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
 const LEASE_MS = 3_000;
 
 /** Names of what was sent since the last look. */
-const sent = (port: { log: string[] }): string[] =>
-  port.log.splice(0).filter((name) => name !== 'CLIENT');
+const sent = (port: { log: string[] }): string[] => sentOf(port);
 
 /** A lock that is held, and so many callers of the same process who wait for it. */
 async function heldBefore(callers: number, ...settings: Parameters<typeof openLocks>) {

@@ -7,6 +7,7 @@ import { lockKeys } from '../src/keys.ts';
 import { Lease, type LeaseOptions } from '../src/lease/lease.ts';
 import { listenTo } from '../src/lease/listen.ts';
 import { Tally } from '../src/tally.ts';
+import { sentOf } from './support/lock-ground.ts';
 import { ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
@@ -49,7 +50,7 @@ async function hold(options: Partial<LeaseOptions> = {}): Promise<Ground> {
   await bid.take({ leaseMs: LEASE_MS, tokens: 1 }, 'if-free');
   lease.held(0);
   told.length = 0;
-  const sent = (): string[] => port.log.splice(0);
+  const sent = (): string[] => sentOf(port);
   sent();
   return {
     ...{ clock, server, port, lease, told, sent },

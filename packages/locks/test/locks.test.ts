@@ -1,13 +1,12 @@
 import { assertIdle, ManualClock, settled } from '@redcache/core/testing';
 import { expect, test } from 'vitest';
 import type { Lock } from '../src/lock.ts';
-import { hear, openLocks } from './support/lock-ground.ts';
+import { hear, openLocks, sentOf } from './support/lock-ground.ts';
 import { ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
 /** Names of what was sent since the last look. */
-const sent = (port: { log: string[] }): string[] =>
-  port.log.splice(0).filter((name) => name !== 'CLIENT');
+const sent = (port: { log: string[] }): string[] => sentOf(port);
 
 test('acquire, extend and release cost one command each', async () => {
   const { locks, port } = await openLocks();

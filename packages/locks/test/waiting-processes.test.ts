@@ -3,13 +3,12 @@ import { ManualClock, settled } from '@redcache/core/testing';
 import { expect, test } from 'vitest';
 import type { Lock } from '../src/lock.ts';
 import { OFFER_MS } from '../src/scripts/queue.ts';
-import { type LockGround, openLocks } from './support/lock-ground.ts';
+import { type LockGround, openLocks, sentOf } from './support/lock-ground.ts';
 import { ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
 /** Names of what was sent since the last look. */
-const sent = ({ port }: LockGround): string[] =>
-  port.log.splice(0).filter((name) => name !== 'CLIENT');
+const sent = ({ port }: LockGround): string[] => sentOf(port);
 
 interface Waiting {
   readonly ground: LockGround;
@@ -49,6 +48,22 @@ test('they get the lock in the order in which they came, and a hand-over costs t
     expect(await got.release()).toBe('released');
     expect(sent(ground)).toEqual(['release']);
   }
+});
+
+test('one that had to share the lock before joins the queue at once', async () => {
+  const { lock, at, server } = await queueOf(2);
+  await lock.release();
+  await (await at(0).lock).release();
+  const held = await at(1).lock;
+  // It knows that others wanted it; the one before it that nobody did.
+  sent(at(0).ground);
+  const again = at(0).ground.locks.acquire('k');
+  await settled();
+  expect(sent(at(0).ground)).toEqual(['join']);
+  await held.release();
+  await (await again).release();
+  await settled();
+  expect(server.get('l:k')).toBe(undefined);
 });
 
 test('a holder learns at once that others wait, by one look, however many they are', async () => {

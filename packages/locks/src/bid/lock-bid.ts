@@ -27,6 +27,8 @@ export class LockBid implements Bid {
   readonly tokens: Tokens = new Tokens();
   readonly #parts: LockBidParts;
   #contended = false;
+  /** What the key holds since it was acquired, if nobody has written it since. */
+  #value = '';
   #reserve = 0;
   #lossFoundAtRelease: LossReason = 'taken';
 
@@ -130,7 +132,29 @@ export class LockBid implements Bid {
     );
   }
 
+  /** By a command of the server's own where nobody waits; else by the script, which hands it over. */
   release(): Promise<'released' | 'lost'> {
+    const { connections, key, keys } = this.#parts;
+    const link = connections.current;
+    const native = this.#contended ? undefined : link.natives.deletion(keys.lock, this.#value);
+    if (native === undefined) return this.#releaseByScript();
+    return link
+      .ask(
+        key,
+        (port) => port.send(native),
+        (count) => Number(count) === 1,
+        false,
+      )
+      .then(
+        (isDeleted) => (isDeleted ? 'released' : this.#releaseByScript()),
+        (error: unknown) => {
+          if (link.natives.isRefusal(error)) return this.#releaseByScript();
+          throw error;
+        },
+      );
+  }
+
+  #releaseByScript(): Promise<'released' | 'lost'> {
     const { connections, key, keys } = this.#parts;
     return connections.current.ask<'released' | 'lost', unknown>(
       key,
@@ -162,6 +186,7 @@ export class LockBid implements Bid {
   #noted(answer: Answer): Answer {
     if (answer.is === 'acquired') {
       this.#contended = answer.contended;
+      this.#value = `${this.holder}:${answer.tokens.first}`;
       this.tokens.add(answer.tokens);
     }
     return answer;

@@ -45,3 +45,10 @@ export function hear<N extends keyof LockChannels>(name: N): LockChannels[N][] {
   onTestFinished(() => void unsubscribe(name, listener));
   return heard;
 }
+
+/** Asked once per connection, whatever is done there. */
+const ASKED_ONCE = ['CLIENT', 'COMMAND'];
+
+/** Names of what the locks have sent there since the last look. */
+export const sentOf = (port: { readonly log: string[] }): string[] =>
+  port.log.splice(0).filter((name) => !ASKED_ONCE.includes(name));

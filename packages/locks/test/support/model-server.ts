@@ -337,6 +337,8 @@ export class ModelConnection implements TrackingPort {
     if (ofEngine !== undefined) return ofEngine;
     this.log.push(command ?? '');
     switch (command) {
+      case 'COMMAND':
+        return [null, null];
       case 'CLIENT':
         return 'id=1 name= db=0 user=default';
       case 'GET':

@@ -37,11 +37,15 @@ export class TokenWatch {
         if (frame.is === 'reply') lines.push(String(frame.value));
       return lines.at(-1)?.includes(END) ?? false;
     });
-    return lines.flatMap((line) => {
+    return lines.flatMap((line, i) => {
       const [, lock = '', holder = '', token = ''] =
         /"SET" "([^"]+)" "([^":]+):(\d+)/i.exec(line) ?? [];
       const key = this.#keyOf.get(lock);
-      return key === undefined ? [] : [{ key, holder, token: BigInt(token) }];
+      // A lock on offer has no token yet.
+      if (key === undefined || token === '0') return [];
+      // MONITOR does not say whether it was set. If it was not, the script reads what stands there.
+      const isRefused = line.includes('"NX"') && lines[i + 1]?.includes('"GET"') === true;
+      return isRefused ? [] : [{ key, holder, token: BigInt(token) }];
     });
   }
 

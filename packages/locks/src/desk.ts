@@ -6,7 +6,7 @@ import { publish } from './channels.ts';
 import { AcquireTimeoutError, type LossReason } from './errors.ts';
 import type { Lease } from './lease/lease.ts';
 import { HeldLock } from './lock.ts';
-import type { AcquireSettings, LocksSettings } from './options.ts';
+import type { Access, AcquireSettings, LocksSettings } from './options.ts';
 import { Patience } from './patience.ts';
 import { Queue } from './queue.ts';
 import type { Releases } from './releases.ts';
@@ -65,6 +65,8 @@ export class Desk implements Bidder {
   readonly #queue = new Queue<Caller>();
   #tenures: readonly Tenure[] = [];
   #bidding: Bidding | undefined;
+  /** What it is for. */
+  #biddingFor: Access | undefined;
   /** Calls that do not wait. */
   #attempts: readonly Attempt[] = [];
   /** When the lock was last had, others waited: the queue is joined at once. */
@@ -223,11 +225,16 @@ export class Desk implements Bidder {
       this.#bidding?.end();
       this.#bidding = undefined;
       this.#rest();
-    } else if (
-      this.#bidding === undefined &&
-      this.#parts.rules.mayBid(this.#tenures, first.wanted)
-    ) {
+      return;
+    }
+    if (this.#bidding !== undefined && this.#biddingFor !== first.wanted.access) {
+      // The one it was made for has gone, and this one wants the lock otherwise.
+      this.#bidding.end();
+      this.#bidding = undefined;
+    }
+    if (this.#bidding === undefined && this.#parts.rules.mayBid(this.#tenures, first.wanted)) {
       this.#bidding = this.#bid(first.wanted, 'wait', this.#wasContended, this);
+      this.#biddingFor = first.wanted.access;
       void this.#bidding.run();
     }
   }
@@ -249,12 +256,12 @@ export class Desk implements Bidder {
     return undefined;
   }
 
-  #mayPass({ lease, bid, passes, sinceMs, passing, madeFor }: Tenure): boolean {
-    if (passing !== undefined || !lease.isHeld) return false;
+  #mayPass(tenure: Tenure): boolean {
+    const { lease, bid, passes, sinceMs, passing, isSpent, madeFor } = tenure;
+    if (passing !== undefined || isSpent || !lease.isHeld) return false;
     // Redis has just said that it is ours: a push from before that is no reason to ask again.
-    if (madeFor !== undefined) return true;
-    if (lease.isDoubted) return false;
-    if (!bid.contended) return true;
+    if (madeFor === undefined && lease.isDoubted) return false;
+    if (passes === 0 || !bid.contended) return true;
     const { handoff, clock } = this.#parts.settings;
     return passes < handoff.maxCount && clock.nowMs() - sinceMs < handoff.maxMs;
   }
@@ -275,7 +282,8 @@ export class Desk implements Bidder {
   async #makeReady(tenure: Tenure, wanted: AcquireSettings): Promise<void> {
     const { lease, bid } = tenure;
     const { leaseMs, autoExtend } = wanted;
-    this.#blockSize = Math.min(this.#blockSize * 2, this.#parts.settings.handoff.maxCount);
+    if (bid.tokens.areUsedUp)
+      this.#blockSize = Math.min(this.#blockSize * 2, this.#parts.settings.handoff.maxCount);
     bid.reserveWithNextExtension(this.#nextBlockSize());
     const isShared = tenure.users.size > 0;
     const isReady = await lease.extend(isShared ? undefined : leaseMs).then(
@@ -287,7 +295,9 @@ export class Desk implements Bidder {
       tenure.madeFor = wanted;
       if (isReady) lease.rule({ leaseMs, autoExtend });
     }
-    if (isReady) this.#serve();
+    // Whoever shares it keeps it; the others are bid for.
+    tenure.isSpent = isShared && !isReady;
+    if (isReady || tenure.isSpent) this.#serve();
     // One that is lost is not there any more, and whoever waits is bid for anew.
     if (this.#tenures.includes(tenure) && tenure.isIdle) await this.#giveUp(tenure).catch(() => {});
   }

@@ -14,8 +14,9 @@ export interface LockKeys {
  * What stands beside a lock. `fence`: the last fencing token. `queue`: the processes that wait, by the
  * time at which they came; `alive`: until when each has promised to ask again. `turn` and `next`, each
  * followed by ':' and a holder: touched when the lock is offered to it, or to the one before it.
+ * `holders`: who holds it, where several may.
  */
-export type Beside = 'fence' | 'queue' | 'alive' | 'turn' | 'next';
+export type Beside = 'fence' | 'queue' | 'alive' | 'turn' | 'next' | 'holders';
 
 export function beside({ before, after }: LockKeys, name: Beside): string {
   return before + name + after;

@@ -5,11 +5,19 @@ import {
   OutcomeUnknownError,
   UnavailableError,
 } from '@redcache/core';
-import { Budget, checkKey, ShortLivedMap } from '@redcache/core/toolkit';
+import { Budget, checkKey, countTo, ShortLivedMap } from '@redcache/core/toolkit';
 import { uuidv7 } from 'uuidv7';
 import { LockBid } from './bid/lock-bid.ts';
+import { type Body, type BodyArguments, readBody, runHolding } from './body.ts';
 import { type ConnectionSource, Connections, sourceOf } from './connections.ts';
 import { ContendedKeys } from './contended-keys.ts';
+import { Counted } from './counted/counted.ts';
+import { type Kind, READ_WRITE, semaphoreOf } from './counted/kind.ts';
+import { ReadWriteLock } from './counted/read-write.ts';
+import { readWriteRules, semaphoreRules } from './counted/rules.ts';
+import { inspect as inspectCounted } from './counted/scripts/inspect.ts';
+import { Semaphore } from './counted/semaphore.ts';
+import { type CountedView, countedView } from './counted/view.ts';
 import { Desk, type DeskRules } from './desk.ts';
 import { type LockView, localView, lockView } from './inspection.ts';
 import { lockKeys } from './keys.ts';
@@ -28,11 +36,12 @@ import { Releases } from './releases.ts';
 import { inspect, inspectedIn } from './scripts/inspect.ts';
 import { type LocksStats, Tally } from './tally.ts';
 
-/** What a holder does while it holds the lock; it should stop when the lock's signal aborts. */
-export type Body<T> = (lock: Lock) => T | PromiseLike<T>;
-
 /** As many of those who wait are named at most. */
 const MOST_NAMED = 100;
+/** More would hardly be a limit. */
+const MOST_PERMITS = 1_000_000;
+
+const permitCount = countTo(MOST_PERMITS);
 
 /**
  * Locks in Redis, one key each. Made by {@link createLocks}.
@@ -147,11 +156,28 @@ export class Locks implements AsyncDisposable {
    */
   async withLock<T>(key: string, body: Body<T>): Promise<T>;
   async withLock<T>(key: string, options: AcquireOptions, body: Body<T>): Promise<T>;
-  async withLock<T>(key: string, ...rest: [Body<T>] | [AcquireOptions, Body<T>]): Promise<T> {
-    const body = rest.at(-1);
-    if (typeof body !== 'function') throw new ConfigError('withLock: the body must be a function');
-    const options = rest.length > 1 ? (rest[0] as AcquireOptions) : undefined;
+  async withLock<T>(key: string, ...given: BodyArguments<AcquireOptions, T>): Promise<T> {
+    const { options, body } = readBody('withLock', given);
     return runHolding(await this.#acquire('withLock', key, options), body);
+  }
+
+  /**
+   * The semaphore of `key`, which so many may hold at once. All who use the key must agree on the
+   * number; asked again it is the same semaphore. Sends nothing.
+   */
+  semaphore(key: string, permits: number): Semaphore {
+    checkKey(key, 'semaphore');
+    const kind = semaphoreOf(permitCount(permits, 'semaphore: permits'));
+    return new Semaphore(key, permits, this.#counted(key, kind));
+  }
+
+  /**
+   * The read-write lock of `key`, which any number may hold to read, or one alone to write. Asked
+   * again it is the same lock. Sends nothing.
+   */
+  readWrite(key: string): ReadWriteLock {
+    checkKey(key, 'readWrite');
+    return new ReadWriteLock(key, this.#counted(key, READ_WRITE));
   }
 
   /**
@@ -185,7 +211,7 @@ export class Locks implements AsyncDisposable {
     const seen = await this.#asked(key, () =>
       this.#connections.current.ask(key, (port) => inspect(port, keys, MOST_NAMED), inspectedIn),
     );
-    return lockView(key, seen, localView(this.#desks.get(key), clock.nowMs()));
+    return lockView(key, seen, localView(this.#desks.get(mutexDesk(key)), clock.nowMs()));
   }
 
   /** What the locks have gone through since they were made. Sends nothing. */
@@ -236,22 +262,57 @@ export class Locks implements AsyncDisposable {
   }
 
   #deskOf(key: string): Desk {
-    const known = this.#desks.get(key);
+    return this.#desk(mutexDesk(key), key, () => this.#mutex(key));
+  }
+
+  #desk(name: string, key: string, rules: () => DeskRules): Desk {
+    const known = this.#desks.get(name);
     if (known !== undefined) return known;
     const desk = new Desk({
       key,
       settings: this.#settings,
-      rules: this.#mutex(key),
+      rules: rules(),
       releases: this.#releases,
       tally: this.#tally,
-      wasContended: this.#contended.has(key),
+      wasContended: this.#contended.has(name),
       onIdle: ({ wasContended }) => {
-        if (this.#desks.get(key) === desk) this.#desks.delete(key);
-        this.#contended.note(key, wasContended);
+        if (this.#desks.get(name) === desk) this.#desks.delete(name);
+        this.#contended.note(name, wasContended);
       },
     });
-    this.#desks.set(key, desk);
+    this.#desks.set(name, desk);
     return desk;
+  }
+
+  #counted(key: string, kind: Kind): Counted {
+    const [settings, connections, tally] = [this.#settings, this.#connections, this.#tally];
+    const name = deskName(kind.name, key);
+    const rulesOf = kind === READ_WRITE ? readWriteRules : semaphoreRules;
+    const rules = (): DeskRules => rulesOf({ key, kind, settings, connections, tally });
+    return new Counted({
+      wanted: (where, waits, options) => this.#wanted(where, key, waits, options),
+      desk: () => this.#desk(name, key, rules),
+      inspect: (where) => this.#inspectCounted(where, name, key, kind),
+    });
+  }
+
+  async #inspectCounted(
+    where: string,
+    name: string,
+    key: string,
+    kind: Kind,
+  ): Promise<CountedView> {
+    this.#assertOpen(where);
+    const { prefix, clock } = this.#settings;
+    const keys = lockKeys(prefix, key);
+    const seen = await this.#asked(key, () =>
+      this.#connections.current.ask(
+        key,
+        (port) => inspectCounted(port, keys, MOST_NAMED),
+        (seen) => seen,
+      ),
+    );
+    return countedView({ key, kind }, seen, this.#desks.get(name), clock.nowMs());
   }
 
   #mutex(key: string): DeskRules {
@@ -279,18 +340,13 @@ export class Locks implements AsyncDisposable {
   }
 }
 
-async function runHolding<T>(lock: HeldLock, body: Body<T>): Promise<T> {
-  let result: T;
-  try {
-    result = await body(lock);
-  } catch (error) {
-    await lock[Symbol.asyncDispose]();
-    throw error;
-  }
-  // Not answered: the lock was held until now, and ends by itself.
-  const outcome = await lock.release().catch(() => 'unanswered' as const);
-  if (outcome === 'lost') throw lock.lossError();
-  return result;
+/** Of a kind and a key; no kind has a blank in its name. */
+function deskName(kind: string, key: string): string {
+  return `${kind} ${key}`;
+}
+
+function mutexDesk(key: string): string {
+  return deskName('mutex', key);
 }
 
 /**

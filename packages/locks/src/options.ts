@@ -104,8 +104,13 @@ export interface HandoffSettings {
   readonly maxCount: number;
 }
 
+/** Beside others, or alone. */
+export type Access = 'read' | 'write';
+
 /** What one call wants. */
 export interface AcquireSettings {
+  /** Left out where there is only one way to want the lock. */
+  readonly access?: Access;
   readonly leaseMs: number;
   readonly autoExtend: boolean;
   readonly signal: AbortSignal | undefined;

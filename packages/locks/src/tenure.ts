@@ -1,7 +1,7 @@
 import type { Bid } from './bid/bid.ts';
 import type { Lease } from './lease/lease.ts';
 import type { HeldLock } from './lock.ts';
-import type { AcquireSettings } from './options.ts';
+import type { Access, AcquireSettings } from './options.ts';
 
 export interface TenureParts {
   readonly bid: Bid;
@@ -16,6 +16,7 @@ export class Tenure {
   readonly bid: Bid;
   readonly lease: Lease;
   readonly sinceMs: number;
+  readonly access: Access | undefined;
   /** Who the whole lease was asked for, until somebody has it. */
   madeFor: AcquireSettings | undefined;
   /** Those who hold the lock by it just now: one, or several who read. */
@@ -24,10 +25,13 @@ export class Tenure {
   passes = 0;
   /** It is being made ready for the next caller. */
   passing: Promise<void> | undefined;
+  /** It could not be made ready: those who use it keep it, and nobody else gets it. */
+  isSpent = false;
 
   constructor({ bid, lease, madeFor, sinceMs }: TenureParts) {
     this.bid = bid;
     this.lease = lease;
+    this.access = madeFor.access;
     this.madeFor = madeFor;
     this.sinceMs = sinceMs;
   }

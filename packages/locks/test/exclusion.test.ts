@@ -2,16 +2,13 @@ import { ManualClock, settled } from '@redcache/core/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Lock } from '../src/lock.ts';
+import { Line, MISHAPS, type Mishap } from './support/line.ts';
 import { type LockGround, openLocks, SETTINGS } from './support/lock-ground.ts';
 import { type ModelConnection, ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
 const USERS = 3;
 const KEY = 'k';
-
-/** `hang`: nothing runs. `delay`: it runs, but the answers take their time. `cut`: they are lost. */
-const MISHAPS = ['hang', 'delay', 'resume', 'run-unheard', 'cut', 'up'] as const;
-type Mishap = (typeof MISHAPS)[number];
 
 /** What may happen next: something that one of the users does, or that befalls its connection. */
 type Step =
@@ -48,47 +45,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ is: fc.constant('advance'), byMs }) },
   { weight: 1, arbitrary: fc.record({ is: fc.constant('jump'), byMs }) },
 );
-
-/** One connection, and what has befallen it. */
-class Line {
-  readonly #port: ModelConnection;
-  #is: 'up' | 'slow' | 'hung' | 'down' = 'up';
-
-  constructor(port: ModelConnection) {
-    this.#port = port;
-  }
-
-  befall(mishap: Mishap): void {
-    switch (mishap) {
-      case 'hang':
-      case 'delay':
-        if (this.#is !== 'up') return;
-        this.#port[mishap]();
-        this.#is = mishap === 'hang' ? 'hung' : 'slow';
-        return;
-      case 'resume':
-        if (this.#is === 'down') return;
-        this.#port.resume();
-        this.#is = 'up';
-        return;
-      case 'run-unheard':
-        // A hung server comes to itself after the connection was given up.
-        if (this.#is !== 'hung') return;
-        this.#port.runUnheard();
-        this.#port.down();
-        this.#is = 'down';
-        return;
-      case 'cut':
-        this.#port.down();
-        this.#is = 'down';
-        return;
-      case 'up':
-        if (this.#is !== 'down') return;
-        this.#port.up();
-        this.#is = 'up';
-    }
-  }
-}
 
 /** One user of the lock, over one tracked connection or over two of which the second is. */
 class User {

@@ -1,7 +1,7 @@
 import { slotOf } from '@redcache/core/toolkit';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { beside, lockKeys } from '../src/keys.ts';
+import { beside, lockKeys, wakeKey } from '../src/keys.ts';
 
 // From the cluster specification of Redis, and CLUSTER KEYSLOT.
 test.for([
@@ -22,13 +22,14 @@ const anyKey = fc
   .map((pieces) => pieces.join(''))
   .filter((key) => key !== '');
 
-test('the fence key is in the slot of the lock, whatever its braces', () => {
+test('the keys beside the lock are in its slot, whatever its braces', () => {
   fc.assert(
     fc.property(anyKey, fc.constantFrom('redcache:lock:', '', '{'), (key, prefix) => {
       const keys = lockKeys(prefix, key);
-      const { lock } = keys;
-      const fence = beside(keys, 'fence');
-      expect(slotOf(fence)).toBe(slotOf(lock));
+      const names = ['fence', 'queue', 'alive', 'holders', 'turn', 'next'] as const;
+      const wakes = (['turn', 'next'] as const).map((name) => wakeKey(keys, name, 'w:0-a'));
+      for (const each of [...names.map((name) => beside(keys, name)), ...wakes])
+        expect(slotOf(each)).toBe(slotOf(keys.lock));
     }),
   );
 });

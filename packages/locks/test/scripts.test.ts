@@ -1,4 +1,10 @@
 import { expect, test } from 'vitest';
+import { COUNTED_EXTEND } from '../src/counted/scripts/extend.ts';
+import { COUNTED_INSPECT } from '../src/counted/scripts/inspect.ts';
+import { COUNTED_JOIN } from '../src/counted/scripts/join.ts';
+import { COUNTED_LOOK } from '../src/counted/scripts/look.ts';
+import { COUNTED_RELEASE } from '../src/counted/scripts/release.ts';
+import { COUNTED_TAKE } from '../src/counted/scripts/take.ts';
 import { ACQUIRE } from '../src/scripts/acquire.ts';
 import { EXTEND } from '../src/scripts/extend.ts';
 import { INSPECT } from '../src/scripts/inspect.ts';
@@ -9,13 +15,21 @@ const numbers = (lua: string, name: string): number[] => [
   ...new Set([...lua.matchAll(new RegExp(`${name}\\[(\\d+)\\]`, 'g'))].map(([, n]) => Number(n))),
 ];
 
-test.for([
+const scripts = [
   ['acquire', ACQUIRE],
   ['extend', EXTEND],
   ['inspect', INSPECT],
   ['join', JOIN],
   ['release', RELEASE],
-] as const)(
+  ['extend of counted', COUNTED_EXTEND],
+  ['inspect of counted', COUNTED_INSPECT],
+  ['join of counted', COUNTED_JOIN],
+  ['look of counted', COUNTED_LOOK],
+  ['release of counted', COUNTED_RELEASE],
+  ['take of counted', COUNTED_TAKE],
+] as const;
+
+test.for(scripts)(
   'the header of %s describes the keys and arguments that its code uses',
   ([, script]) => {
     const lines = script.lua.split('\n');
@@ -28,10 +42,7 @@ test.for([
   },
 );
 
-test.for([ACQUIRE, EXTEND, INSPECT, JOIN, RELEASE])(
-  'every key that is declared is read: %#',
-  (script) => {
-    const read = [...script.lua.matchAll(/'GET', KEYS\[(\d+)\]/g)].map(([, n]) => Number(n));
-    expect([...new Set(read)].sort()).toEqual(Array.from({ length: script.keys }, (_, i) => i + 1));
-  },
-);
+test.for(scripts)('every key that is declared is read: %s', ([, script]) => {
+  const read = [...script.lua.matchAll(/'H?GET', KEYS\[(\d+)\]/g)].map(([, n]) => Number(n));
+  expect([...new Set(read)].sort()).toEqual(Array.from({ length: script.keys }, (_, i) => i + 1));
+});

@@ -10,6 +10,11 @@ export class Tokens {
     return this.#end - this.#next;
   }
 
+  /** Whether all that were reserved have been given to somebody. */
+  get areUsedUp(): boolean {
+    return this.#next >= this.#end;
+  }
+
   /** Those left of an earlier block are lower, and given to nobody any more. */
   add({ first, count }: TokenBlock): void {
     this.#next = Number(first);

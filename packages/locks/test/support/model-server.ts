@@ -16,6 +16,7 @@ import { INSPECT } from '../../src/scripts/inspect.ts';
 import { JOIN } from '../../src/scripts/join.ts';
 import { OFFER_MS, PROMISE_GRACE_MS } from '../../src/scripts/queue.ts';
 import { RELEASE } from '../../src/scripts/release.ts';
+import { ModelCounted } from './model-counted.ts';
 
 interface Stored {
   readonly value: string;
@@ -39,6 +40,7 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map([
  */
 export class ModelServer {
   readonly clock: ManualClock;
+  readonly counted: ModelCounted = new ModelCounted(this);
   readonly #data = new Map<string, Stored>();
   readonly #queues = new Map<string, ModelQueue>();
   readonly #connections = new Set<ModelConnection>();
@@ -316,6 +318,11 @@ export class ModelConnection implements TrackingPort {
     const server = this.#server;
     const [, key = '', ...more] = given;
     if (command === 'EVALSHA') {
+      const ofCounted = server.counted.nameOf(sha1 ?? '');
+      if (ofCounted !== undefined) {
+        this.log.push(ofCounted);
+        return server.counted.run(ofCounted, given, (key) => this.#read(key));
+      }
       const name = SCRIPTS.get(sha1 ?? '');
       if (name !== undefined) this.log.push(name);
       switch (name) {

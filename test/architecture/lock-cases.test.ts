@@ -17,6 +17,13 @@ function rows(document: string): Row[] {
     .map((line) => ({ line, ours: line.split(' | ').at(-1)?.replace(/ \|$/, '') ?? '' }));
 }
 
+/** Where tests are that are cited with this word before their file. */
+const ROOMS: Readonly<Record<string, string>> = {
+  '': 'test/integration/locks',
+  unit: 'packages/locks/test',
+  chaos: 'test/chaos/locks',
+};
+
 interface Cited {
   readonly file: string;
   readonly title: string;
@@ -24,10 +31,12 @@ interface Cited {
 
 /** The tests that a cell names. */
 function cited(ours: string): Cited[] {
-  return [...ours.matchAll(/(unit )?`([a-z-]+)`: ([^<]+)/g)].map(([, unit, name, title = '']) => ({
-    file: `${unit ? 'packages/locks/test' : 'test/integration/locks'}/${name}.test.ts`,
-    title: title.trim(),
-  }));
+  return [...ours.matchAll(/(unit |chaos )?`([a-z-]+)`: ([^<]+)/g)].map(
+    ([, room = '', name, title = '']) => ({
+      file: `${ROOMS[room.trim()]}/${name}.test.ts`,
+      title: title.trim(),
+    }),
+  );
 }
 
 /** Names of tests in a source; the name follows a table of cases, if there is one. */

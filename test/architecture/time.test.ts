@@ -29,6 +29,7 @@ describe('the check itself', () => {
     'AbortSignal.timeout(1)',
     "import { setTimeout } from 'node:timers/promises'",
     "import { performance } from 'node:perf_hooks'",
+    "import { createHistogram, performance } from 'node:perf_hooks'",
   ])('sees `%s`', (source) => {
     expect(ownTime('a.ts', `\n${source}`)).toEqual([expect.stringMatching(/^a\.ts:2: /)]);
   });
@@ -40,6 +41,7 @@ describe('the check itself', () => {
     'const at = clock.now()',
     'new Date(value)',
     'setImmediate(f)',
+    "import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'",
   ])('passes `%s`', (source) => {
     expect(ownTime('a.ts', source)).toEqual([]);
   });

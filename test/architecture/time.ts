@@ -17,6 +17,12 @@ export function ownTime(file: string, source: string): string[] {
   });
 }
 
+/** They keep times that they are given. */
+function isOfHistograms(specifier: SyntaxNode): boolean {
+  const { name } = (specifier.imported ?? { name: '' }) as { name: string };
+  return name.endsWith('Histogram');
+}
+
 function takenFrom(node: SyntaxNode): string | undefined {
   switch (node.type) {
     case 'CallExpression':
@@ -34,7 +40,8 @@ function takenFrom(node: SyntaxNode): string | undefined {
         : undefined;
     case 'ImportDeclaration': {
       const { value } = node.source as unknown as { value: string };
-      return /^(node:)?(timers|perf_hooks)(\/|$)/.test(value) ? value : undefined;
+      if (!/^(node:)?(timers|perf_hooks)(\/|$)/.test(value)) return undefined;
+      return (node.specifiers as readonly SyntaxNode[]).every(isOfHistograms) ? undefined : value;
     }
     default:
       return undefined;

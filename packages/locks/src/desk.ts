@@ -11,7 +11,7 @@ import { Patience } from './patience.ts';
 import { Queue } from './queue.ts';
 import type { Releases } from './releases.ts';
 import type { Tally } from './tally.ts';
-import { Tenure } from './tenure.ts';
+import { Tenure, type TenureHome } from './tenure.ts';
 
 /** What a kind of lock decides on when its callers want it. */
 export interface DeskRules {
@@ -60,7 +60,7 @@ const ENOUGH_LEFT = 1 / 2;
  * D3  When other processes wait, a lease that was passed on for long enough is given up to them.
  * D4  Whatever ends (a bid, a lease, a holder), {@link Desk.#serve} runs: nobody waits for nothing.
  */
-export class Desk implements Bidder {
+export class Desk implements Bidder, TenureHome {
   readonly #parts: DeskParts;
   readonly #queue = new Queue<Caller>();
   #tenures: readonly Tenure[] = [];
@@ -383,7 +383,8 @@ export class Desk implements Bidder {
   }
 
   #begin(bid: Bid, lease: Lease, madeFor: AcquireSettings): Tenure {
-    const tenure = new Tenure({ bid, lease, madeFor, sinceMs: this.#parts.settings.clock.nowMs() });
+    const sinceMs = this.#parts.settings.clock.nowMs();
+    const tenure = new Tenure({ home: this, bid, lease, madeFor, sinceMs });
     this.#tenures = [...this.#tenures, tenure];
     return tenure;
   }
@@ -392,7 +393,7 @@ export class Desk implements Bidder {
     const { key, settings, tally } = this.#parts;
     const { clock } = settings;
     const fencingToken = tenure.bid.tokens.take() as bigint;
-    const lock = new HeldLock({ desk: this, tenure, key, fencingToken, clock, tally });
+    const lock = new HeldLock({ holding: tenure, key, fencingToken, clock, tally });
     tenure.users.add(lock);
     const { holder } = lock;
     const waitedMs = lock.sinceMs - sinceMs;

@@ -1,11 +1,11 @@
 import type { Clock, Duration } from '@redcache/core';
 import { assertNever } from '@redcache/core/toolkit';
+import type { Bid } from './bid/bid.ts';
 import { publish } from './channels.ts';
-import type { Desk } from './desk.ts';
 import { LockLostError, type LossReason } from './errors.ts';
+import type { Lease } from './lease/lease.ts';
 import { leaseDuration } from './options.ts';
 import type { Tally } from './tally.ts';
-import type { Tenure } from './tenure.ts';
 
 /** A lock that this process holds, until it is released or lost. */
 export interface Lock extends AsyncDisposable {
@@ -52,9 +52,15 @@ export interface Lock extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** By what a lock is held. */
+export interface Holding {
+  readonly lease: Lease;
+  readonly bid: Bid;
+  release(lock: HeldLock): Promise<'released' | 'lost'>;
+}
+
 export interface HeldLockParts {
-  readonly desk: Desk;
-  readonly tenure: Tenure;
+  readonly holding: Holding;
   readonly key: string;
   readonly fencingToken: bigint;
   readonly clock: Clock;
@@ -73,25 +79,23 @@ export class HeldLock implements Lock {
   readonly key: string;
   readonly fencingToken: bigint;
   readonly sinceMs: number;
-  readonly #desk: Desk;
-  readonly #tenure: Tenure;
+  readonly #holding: Holding;
   readonly #clock: Clock;
   readonly #tally: Tally;
   #state: State = { is: 'held' };
   #abort: AbortController | undefined;
 
-  constructor({ desk, tenure, key, fencingToken, clock, tally }: HeldLockParts) {
+  constructor({ holding, key, fencingToken, clock, tally }: HeldLockParts) {
     this.key = key;
     this.fencingToken = fencingToken;
     this.sinceMs = clock.nowMs();
-    this.#desk = desk;
-    this.#tenure = tenure;
+    this.#holding = holding;
     this.#clock = clock;
     this.#tally = tally;
   }
 
   get holder(): string {
-    return this.#tenure.bid.holder;
+    return this.#holding.bid.holder;
   }
 
   get signal(): AbortSignal {
@@ -103,7 +107,7 @@ export class HeldLock implements Lock {
   }
 
   remainingMs(): number {
-    return this.#state.is === 'held' ? this.#tenure.lease.remainingMs() : 0;
+    return this.#state.is === 'held' ? this.#holding.lease.remainingMs() : 0;
   }
 
   async extend(lease?: Duration): Promise<void> {
@@ -111,7 +115,7 @@ export class HeldLock implements Lock {
     this.#look();
     const state = this.#state;
     if (state.is !== 'held') throw this.#lossOf(state.is === 'lost' ? state.reason : 'closed');
-    await this.#tenure.lease.extend(leaseMs);
+    await this.#holding.lease.extend(leaseMs);
   }
 
   release(): Promise<'released' | 'lost'> {
@@ -123,9 +127,9 @@ export class HeldLock implements Lock {
       case 'released':
         return state.outcome;
       case 'held':
-        return this.#released(this.#desk.release(this, this.#tenure));
+        return this.#released(this.#holding.release(this));
       case 'unanswered':
-        return this.#released(this.#tenure.lease.release());
+        return this.#released(this.#holding.lease.release());
       default:
         return assertNever(state);
     }
@@ -138,7 +142,7 @@ export class HeldLock implements Lock {
   /** What to tell a caller whose lock turned out to be lost. */
   lossError(): unknown {
     const state = this.#state;
-    if (state.is !== 'lost') return this.#lossOf(this.#tenure.bid.lossFoundAtRelease);
+    if (state.is !== 'lost') return this.#lossOf(this.#holding.bid.lossFoundAtRelease);
     return this.#abort?.signal.reason ?? this.#lossOf(state.reason);
   }
 
@@ -155,7 +159,7 @@ export class HeldLock implements Lock {
 
   /** A process that was stopped past the lease is to see that at its first look. */
   #look(): void {
-    if (this.#state.is === 'held') void this.#tenure.lease.isHeld;
+    if (this.#state.is === 'held') void this.#holding.lease.isHeld;
   }
 
   #released(outcome: Promise<'released' | 'lost'>): Promise<'released' | 'lost'> {

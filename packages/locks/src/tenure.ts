@@ -1,9 +1,15 @@
 import type { Bid } from './bid/bid.ts';
 import type { Lease } from './lease/lease.ts';
-import type { HeldLock } from './lock.ts';
+import type { HeldLock, Holding } from './lock.ts';
 import type { Access, AcquireSettings } from './options.ts';
 
+/** Where the lock of a tenure is given back. */
+export interface TenureHome {
+  release(lock: HeldLock, tenure: Tenure): Promise<'released' | 'lost'>;
+}
+
 export interface TenureParts {
+  readonly home: TenureHome;
   readonly bid: Bid;
   readonly lease: Lease;
   /** Who it was asked for. */
@@ -12,11 +18,12 @@ export interface TenureParts {
 }
 
 /** The time in which this process holds a lease in Redis and passes it among its own callers. */
-export class Tenure {
+export class Tenure implements Holding {
   readonly bid: Bid;
   readonly lease: Lease;
   readonly sinceMs: number;
   readonly access: Access | undefined;
+  readonly #home: TenureHome;
   /** Who the whole lease was asked for, until somebody has it. */
   madeFor: AcquireSettings | undefined;
   /** Those who hold the lock by it just now: one, or several who read. */
@@ -28,12 +35,17 @@ export class Tenure {
   /** It could not be made ready: those who use it keep it, and nobody else gets it. */
   isSpent = false;
 
-  constructor({ bid, lease, madeFor, sinceMs }: TenureParts) {
+  constructor({ home, bid, lease, madeFor, sinceMs }: TenureParts) {
+    this.#home = home;
     this.bid = bid;
     this.lease = lease;
     this.access = madeFor.access;
     this.madeFor = madeFor;
     this.sinceMs = sinceMs;
+  }
+
+  release(lock: HeldLock): Promise<'released' | 'lost'> {
+    return this.#home.release(lock, this);
   }
 
   get isIdle(): boolean {

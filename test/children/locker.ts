@@ -36,6 +36,13 @@ export const handlers = {
     await client.connect();
     locks = createLocks({ client });
   },
+  openQuorum: async (urls: readonly string[]): Promise<void> => {
+    const clients = urls.map((url) => createClient({ url, clientSideCache: clientSideCache() }));
+    for (const each of clients) each.on('error', () => {});
+    await Promise.all(clients.map((each) => each.connect()));
+    client = clients[0] as typeof client;
+    locks = createLocks({ clients });
+  },
   acquire: async (key: string, leaseMs: number): Promise<bigint> => {
     const lock = await opened().acquire(key, { lease: leaseMs });
     held.set(key, lock);

@@ -112,8 +112,9 @@ export class Bidding {
         if (!bid.isUp) await this.#sleep();
         continue;
       }
-      // Armed before it tries; one that does not wait yet misses nothing that it waits for.
-      if (this.#joins) this.#listen();
+      // Armed before the attempt that it waits after. A first one that is refused is followed by
+      // another, in the queue, so it need not be.
+      if (this.#joins || bid.join === undefined) this.#listen();
       const lease = this.#begin();
       let answer: Answer | undefined;
       let error: unknown;
@@ -156,7 +157,7 @@ export class Bidding {
         else if (isUnknown(error)) this.#mayStand = true;
       }
       if (this.#ended) return;
-      if (!isPassing(error)) {
+      if (!isPassing(error, how)) {
         this.end();
         bidder.onFailed(this, error);
         return;
@@ -343,8 +344,12 @@ function weigh(woken: Woken): number {
 }
 
 /** It will pass by itself: try again. */
-function isPassing(error: unknown): boolean {
-  return isUnknown(error) || (isRedcacheError(error) && error.code === 'REDCACHE_UNAVAILABLE');
+function isPassing(error: unknown, how: How): boolean {
+  if (isUnknown(error)) return true;
+  if (!isRedcacheError(error)) return false;
+  // Whoever does not wait is told every vote at once.
+  if (error.code === 'REDCACHE_QUORUM') return how === 'wait';
+  return error.code === 'REDCACHE_UNAVAILABLE';
 }
 
 function isUnknown(error: unknown): boolean {

@@ -309,7 +309,7 @@ export class Desk implements Bidder, TenureHome {
     this.#givingUp += 1;
     this.#remove(tenure);
     this.#wasContended = bid.contended;
-    // To stand behind those who wait before they get it; else after it is free.
+    // Behind those who wait: in the queue, or by an attempt that is refused. Else when it is free.
     if (bid.contended) this.#serve();
     const releasing = lease.release();
     if (!bid.contended) this.#serve();

@@ -1,4 +1,5 @@
 import { RedcacheError } from '@redcache/core';
+import type { Vote } from './quorum/majority.ts';
 
 /**
  * Why a lease stands no longer. `expired`: its time passed by the local clock, which is before it
@@ -38,4 +39,39 @@ export class AcquireTimeoutError extends RedcacheError {
       cause === undefined ? { key } : { key, cause },
     );
   }
+}
+
+/** What one server of a quorum said. */
+export interface QuorumVote {
+  /** Which of the `clients`, counted from 0, or of the keys of `keyMajority`. */
+  readonly server: number;
+  /** `held`: it answered, and the lock is not ours there. `failed`: it refused or did not answer. */
+  readonly vote: 'granted' | 'held' | 'failed';
+  /** How long somebody else has the lock there; `Infinity` without end. */
+  readonly remainingMs?: number;
+  readonly error?: unknown;
+}
+
+/** So many servers of a quorum failed that the others are no majority. It may pass by itself. */
+export class QuorumError extends RedcacheError {
+  override readonly name = 'QuorumError';
+  /** In the order of the servers. */
+  readonly votes: readonly QuorumVote[];
+
+  constructor(key: string, servers: number, votes: readonly Vote[]) {
+    const failures = votes.flatMap((vote) => (vote.vote === 'failed' ? [vote.error] : []));
+    super(
+      'REDCACHE_QUORUM',
+      `lock '${key}': no majority, ${failures.length} of ${servers} servers failed`,
+      { key, cause: failures[0] },
+    );
+    this.votes = votes.map(publicVote).sort((a, b) => a.server - b.server);
+  }
+}
+
+function publicVote(vote: Vote): QuorumVote {
+  const { server } = vote;
+  if (vote.vote === 'failed') return { server, vote: 'failed', error: vote.error };
+  if (vote.vote === 'granted' || vote.remainingMs === undefined) return { server, vote: vote.vote };
+  return { server, vote: 'held', remainingMs: vote.remainingMs < 0 ? Infinity : vote.remainingMs };
 }

@@ -4,7 +4,13 @@ export type { TrackingMode } from './connections.ts';
 export type { ReadWriteLock } from './counted/read-write.ts';
 export type { Semaphore } from './counted/semaphore.ts';
 export type { CountedView } from './counted/view.ts';
-export { AcquireTimeoutError, LockLostError, type LossReason } from './errors.ts';
+export {
+  AcquireTimeoutError,
+  LockLostError,
+  type LossReason,
+  QuorumError,
+  type QuorumVote,
+} from './errors.ts';
 export type { LocalView, LockView } from './inspection.ts';
 export type { Lock } from './lock.ts';
 export type { LockSet } from './lock-set.ts';
@@ -13,9 +19,12 @@ export {
   type Access,
   type AcquireOptions,
   type HandoffOptions,
+  type IndependentServers,
   type LockPreset,
   type LocksOptions,
+  type LocksRules,
   lockPresets,
+  type OneDeployment,
   type RetryOptions,
   type TryAcquireOptions,
 } from './options.ts';

@@ -1,5 +1,8 @@
 import { slotOf, tagFor } from '@redcache/core/toolkit';
 
+/** Of a cluster. */
+const SLOTS = 16_384;
+
 /**
  * The keys of one lock in Redis. Those beside the lock are called `before` + name + `after`, and are in
  * its slot.
@@ -36,7 +39,26 @@ export function wakeKey(keys: LockKeys, name: 'turn' | 'next', holder: string): 
  * found for the slot. They begin with a brace, so they are no lock's key unless the prefix does too.
  */
 export function lockKeys(prefix: string, key: string): LockKeys {
-  const lock = prefix + key;
+  return keysOf(prefix + key);
+}
+
+/**
+ * The keys of the same lock in so many places, for one that is held by whoever has a majority of them.
+ * The first is that of {@link lockKeys}; the slots of the others are as far apart as can be, so that in
+ * a cluster they are on different servers. They begin with a tag of their own, whatever braces the
+ * user's key has.
+ */
+export function spreadKeys(prefix: string, key: string, places: number): readonly LockKeys[] {
+  const first = lockKeys(prefix, key);
+  const slot = slotOf(first.lock);
+  const others = Array.from({ length: places - 1 }, (_, i) => {
+    const apart = Math.round(((i + 1) * SLOTS) / places);
+    return keysOf(`{${tagForSlot((slot + apart) % SLOTS)}}:${i + 1}:${first.lock}`);
+  });
+  return [first, ...others];
+}
+
+function keysOf(lock: string): LockKeys {
   const tag = hashTag(lock);
   if (tag !== undefined) return { lock, before: `{${tag}}:`, after: `:${lock}` };
   if (!lock.includes('}')) return { lock, before: `{${lock}}:`, after: '' };

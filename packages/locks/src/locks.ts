@@ -1,12 +1,7 @@
-import {
-  ClosedError,
-  type CommandPort,
-  ConfigError,
-  OutcomeUnknownError,
-  UnavailableError,
-} from '@redcache/core';
+import { ClosedError, ConfigError, OutcomeUnknownError, UnavailableError } from '@redcache/core';
 import { Budget, checkKey, countTo, ShortLivedMap } from '@redcache/core/toolkit';
 import { uuidv7 } from 'uuidv7';
+import type { Bid } from './bid/bid.ts';
 import { LockBid } from './bid/lock-bid.ts';
 import { type Body, type BodyArguments, readBody, runHolding } from './body.ts';
 import { type ConnectionSource, Connections, sourceOf } from './connections.ts';
@@ -17,10 +12,10 @@ import { ReadWriteLock } from './counted/read-write.ts';
 import { readWriteRules, semaphoreRules } from './counted/rules.ts';
 import { inspect as inspectCounted } from './counted/scripts/inspect.ts';
 import { Semaphore } from './counted/semaphore.ts';
-import { type CountedView, countedView } from './counted/view.ts';
+import { countedView } from './counted/view.ts';
 import { Desk, type DeskRules } from './desk.ts';
 import { type LockView, localView, lockView } from './inspection.ts';
-import { lockKeys } from './keys.ts';
+import { lockKeys, spreadKeys } from './keys.ts';
 import type { HeldLock, Lock } from './lock.ts';
 import { HeldLockSet, type LockSet } from './lock-set.ts';
 import {
@@ -32,8 +27,10 @@ import {
   readLocksOptions,
   type TryAcquireOptions,
 } from './options.ts';
+import { inspectPlaces, isLockedIn } from './quorum/look.ts';
+import type { Place } from './quorum/member.ts';
+import { QuorumBid } from './quorum/quorum-bid.ts';
 import { Releases } from './releases.ts';
-import { inspect, inspectedIn } from './scripts/inspect.ts';
 import { type LocksStats, Tally } from './tally.ts';
 
 /** As many of those who wait are named at most. */
@@ -43,6 +40,23 @@ const MOST_PERMITS = 1_000_000;
 
 const permitCount = countTo(MOST_PERMITS);
 
+/** Where locks are kept. */
+export interface Deployments {
+  /** Independent of each other. */
+  readonly sources: readonly ConnectionSource[];
+  /** How many keys are needed of each lock, out of twice as many less one. */
+  readonly keyMajority: number;
+}
+
+/** What a desk is for. */
+interface DeskKind {
+  readonly settings: LocksSettings;
+  readonly rules: DeskRules;
+}
+
+/** A call of a quorum that does not wait may take two rounds, and an attempt that came too late before. */
+const ROUNDS = 3;
+
 /**
  * Locks in Redis, one key each. Made by {@link createLocks}.
  *
@@ -51,19 +65,25 @@ const permitCount = countTo(MOST_PERMITS);
  */
 export class Locks implements AsyncDisposable {
   readonly #settings: LocksSettings;
-  readonly #connections: Connections;
+  /** One for each of the independent servers. */
+  readonly #connections: readonly Connections[];
+  readonly #keyMajority: number;
+  readonly #budget: Budget;
   readonly #releases: Releases;
   readonly #tally = new Tally();
   readonly #desks = new ShortLivedMap<string, Desk>();
   readonly #contended = new ContendedKeys();
   #closing: Promise<void> | undefined;
 
-  constructor(settings: LocksSettings, source: ConnectionSource) {
+  constructor(settings: LocksSettings, { sources, keyMajority }: Deployments) {
     const budget = new Budget(settings.clock, settings.commandTimeoutMs);
-    this.#settings = settings;
-    this.#connections = new Connections(source, budget, () => {
+    const moved = (): void => {
       for (const desk of this.#desks.values()) desk.moved();
-    });
+    };
+    this.#settings = settings;
+    this.#connections = sources.map((source) => new Connections(source, budget, moved));
+    this.#keyMajority = keyMajority;
+    this.#budget = budget;
     this.#releases = new Releases(settings.clock, budget);
   }
 
@@ -76,6 +96,8 @@ export class Locks implements AsyncDisposable {
    * the first caller of this process stands in the queue by EVALSHA `join` (3 keys), and sends it once
    * more each time it is woken: by a release, at the end of the lease, after a reconnect. EVAL instead
    * where the server does not know the script.
+   * Of several servers or keys: EVALSHA `acquire` to all at once, and `raise-fence` (1 key) to them when
+   * a majority has granted it; nobody stands in a queue there.
    * Time: `wait` alone bounds it, also while Redis is down or does not answer. The lease counts from
    * before the send.
    * Throws: `AcquireTimeoutError` after `wait`, `ConfigError` if the key holds something else, what
@@ -93,7 +115,7 @@ export class Locks implements AsyncDisposable {
    * Resolves: null if somebody has it, or is just being offered it.
    * Time: `commandTimeout` bounds it.
    * Throws: `UnavailableError` if Redis could not be asked within that time; a lock that is still
-   * granted is given back.
+   * granted is given back. `QuorumError` with every vote if too many of several servers failed.
    * Abort: as for {@link acquire}.
    */
   async tryAcquire(key: string, options?: TryAcquireOptions): Promise<Lock | null> {
@@ -164,54 +186,54 @@ export class Locks implements AsyncDisposable {
   /**
    * The semaphore of `key`, which so many may hold at once. All who use the key must agree on the
    * number; asked again it is the same semaphore. Sends nothing.
+   *
+   * Throws: `ConfigError` for locks of a majority as well.
    */
   semaphore(key: string, permits: number): Semaphore {
     checkKey(key, 'semaphore');
     const kind = semaphoreOf(permitCount(permits, 'semaphore: permits'));
-    return new Semaphore(key, permits, this.#counted(key, kind));
+    return new Semaphore(key, permits, this.#counted('semaphore', key, kind));
   }
 
   /**
    * The read-write lock of `key`, which any number may hold to read, or one alone to write. Asked
    * again it is the same lock. Sends nothing.
+   *
+   * Throws: `ConfigError` for locks of a majority as well.
    */
   readWrite(key: string): ReadWriteLock {
     checkKey(key, 'readWrite');
-    return new ReadWriteLock(key, this.#counted(key, READ_WRITE));
+    return new ReadWriteLock(key, this.#counted('readWrite', key, READ_WRITE));
   }
 
   /**
    * Whether anybody holds the lock of `key`; it may be otherwise by the time the answer is here.
    *
-   * Sends: EXISTS.
-   * Throws: `UnavailableError` if Redis could not be asked within `commandTimeout`.
+   * Sends: EXISTS. A majority decides.
+   * Throws: `UnavailableError` if Redis could not be asked within `commandTimeout`, `QuorumError` if too
+   * many of several servers could not.
    */
   async isLocked(key: string): Promise<boolean> {
     checkKey(key, 'isLocked');
     this.#assertOpen('isLocked');
-    const { lock } = lockKeys(this.#settings.prefix, key);
-    return this.#asked(key, async () => {
-      const ask = (port: CommandPort): Promise<unknown> => port.send(['EXISTS', lock]);
-      return this.#connections.current.ask(key, ask, (count) => Number(count) > 0);
-    });
+    return this.#asked(key, () => isLockedIn(key, this.#placesOf(key)));
   }
 
   /**
    * Who has the lock of `key` and for how long, which processes wait for it, and what this process
    * itself has and wants of it. It may be otherwise by the time the answer is here.
    *
-   * Sends: EVALSHA `inspect` (1 key), EVAL once on NOSCRIPT. Names the first 100 that wait.
-   * Throws: `UnavailableError` if Redis could not be asked within `commandTimeout`.
+   * Sends: EVALSHA `inspect` (1 key), EVAL once on NOSCRIPT. Names the first 100 that wait. Of several
+   * servers or keys: the holder who has a majority, if anybody has; nobody stands in a queue there.
+   * Throws: `UnavailableError` if Redis could not be asked within `commandTimeout`, `QuorumError` if too
+   * many of several servers could not.
    */
   async inspect(key: string): Promise<LockView> {
     checkKey(key, 'inspect');
     this.#assertOpen('inspect');
-    const { prefix, clock } = this.#settings;
-    const keys = lockKeys(prefix, key);
-    const seen = await this.#asked(key, () =>
-      this.#connections.current.ask(key, (port) => inspect(port, keys, MOST_NAMED), inspectedIn),
-    );
-    return lockView(key, seen, localView(this.#desks.get(mutexDesk(key)), clock.nowMs()));
+    const seen = await this.#asked(key, () => inspectPlaces(key, this.#placesOf(key), MOST_NAMED));
+    const nowMs = this.#settings.clock.nowMs();
+    return lockView(key, seen, localView(this.#desks.get(mutexDesk(key)), nowMs));
   }
 
   /** What the locks have gone through since they were made. Sends nothing. */
@@ -245,7 +267,7 @@ export class Locks implements AsyncDisposable {
     await Promise.all(this.#desks.values().map((desk) => desk.close(closed)));
     // What attempts may have left in Redis is known by now.
     await this.#releases.close();
-    await this.#connections.close();
+    await Promise.all(this.#connections.map((connections) => connections.close()));
   }
 
   async #acquire(where: string, key: string, options: unknown): Promise<HeldLock> {
@@ -262,16 +284,15 @@ export class Locks implements AsyncDisposable {
   }
 
   #deskOf(key: string): Desk {
-    return this.#desk(mutexDesk(key), key, () => this.#mutex(key));
+    return this.#desk(mutexDesk(key), key, () => this.#kindOf(key));
   }
 
-  #desk(name: string, key: string, rules: () => DeskRules): Desk {
+  #desk(name: string, key: string, kind: () => DeskKind): Desk {
     const known = this.#desks.get(name);
     if (known !== undefined) return known;
     const desk = new Desk({
       key,
-      settings: this.#settings,
-      rules: rules(),
+      ...kind(),
       releases: this.#releases,
       tally: this.#tally,
       wasContended: this.#contended.has(name),
@@ -284,45 +305,67 @@ export class Locks implements AsyncDisposable {
     return desk;
   }
 
-  #counted(key: string, kind: Kind): Counted {
-    const [settings, connections, tally] = [this.#settings, this.#connections, this.#tally];
+  #counted(where: string, key: string, kind: Kind): Counted {
+    const [settings, tally] = [this.#settings, this.#tally];
+    const [connections] = this.#connections;
+    if (connections === undefined || this.#connections.length > 1 || this.#keyMajority > 1)
+      throw new ConfigError(
+        `${where}: it is kept in one key of one deployment, not by a majority; make other locks for it`,
+      );
     const name = deskName(kind.name, key);
     const rulesOf = kind === READ_WRITE ? readWriteRules : semaphoreRules;
-    const rules = (): DeskRules => rulesOf({ key, kind, settings, connections, tally });
+    const desk = (): Desk =>
+      this.#desk(name, key, () => ({
+        settings,
+        rules: rulesOf({ key, kind, settings, connections, tally }),
+      }));
     return new Counted({
-      wanted: (where, waits, options) => this.#wanted(where, key, waits, options),
-      desk: () => this.#desk(name, key, rules),
-      inspect: (where) => this.#inspectCounted(where, name, key, kind),
+      wanted: (caller, waits, options) => this.#wanted(caller, key, waits, options),
+      desk,
+      inspect: async (caller) => {
+        this.#assertOpen(caller);
+        const keys = lockKeys(settings.prefix, key);
+        const seen = await this.#asked(key, () =>
+          connections.current.ask(
+            key,
+            (port) => inspectCounted(port, keys, MOST_NAMED),
+            (inspected) => inspected,
+          ),
+        );
+        return countedView({ key, kind }, seen, this.#desks.get(name), settings.clock.nowMs());
+      },
     });
   }
 
-  async #inspectCounted(
-    where: string,
-    name: string,
-    key: string,
-    kind: Kind,
-  ): Promise<CountedView> {
-    this.#assertOpen(where);
-    const { prefix, clock } = this.#settings;
-    const keys = lockKeys(prefix, key);
-    const seen = await this.#asked(key, () =>
-      this.#connections.current.ask(
-        key,
-        (port) => inspectCounted(port, keys, MOST_NAMED),
-        (seen) => seen,
-      ),
-    );
-    return countedView({ key, kind }, seen, this.#desks.get(name), clock.nowMs());
+  #kindOf(key: string): DeskKind {
+    const places = this.#placesOf(key);
+    const settings = this.#settings;
+    const [only] = places;
+    if (places.length === 1 && only !== undefined) {
+      const bid = (): Bid => new LockBid({ ...only, key, tally: this.#tally, holder: uuidv7() });
+      return { settings, rules: { bid, ...ONE_AT_A_TIME } };
+    }
+    const { clock, retry, commandTimeoutMs } = settings;
+    const [budget, releases, tally] = [this.#budget, this.#releases, this.#tally];
+    const parts = { key, places, newHolder: uuidv7, clock, retry, budget, releases, tally };
+    return {
+      // Each round is bounded by itself, so that whoever asks is told every vote.
+      settings: { ...settings, commandTimeoutMs: ROUNDS * commandTimeoutMs },
+      rules: { bid: () => new QuorumBid(parts), ...ONE_AT_A_TIME },
+    };
   }
 
-  #mutex(key: string): DeskRules {
-    const keys = lockKeys(this.#settings.prefix, key);
-    const [connections, tally] = [this.#connections, this.#tally];
-    return {
-      bid: () => new LockBid({ connections, key, keys, tally, holder: uuidv7() }),
-      mayUse: ({ users }) => users.size === 0,
-      mayBid: (tenures) => tenures.length === 0,
-    };
+  #placesOf(key: string): readonly Place[] {
+    const { prefix } = this.#settings;
+    const [first, ...more] = this.#connections;
+    if (first === undefined) return [];
+    if (more.length === 0)
+      return spreadKeys(prefix, key, 2 * this.#keyMajority - 1).map((keys) => ({
+        connections: first,
+        keys,
+      }));
+    const keys = lockKeys(prefix, key);
+    return this.#connections.map((connections) => ({ connections, keys }));
   }
 
   /** A question that was not answered has changed nothing. */
@@ -349,12 +392,19 @@ function mutexDesk(key: string): string {
   return deskName('mutex', key);
 }
 
+/** What a mutex is. */
+const ONE_AT_A_TIME: Omit<DeskRules, 'bid'> = {
+  mayUse: ({ users }) => users.size === 0,
+  mayBid: (tenures) => tenures.length === 0,
+};
+
 /**
- * Makes locks over one client of node-redis. Sends nothing.
+ * Makes locks over one client of node-redis, or over a majority of several servers. Sends nothing.
  *
  * Throws: `ConfigError` for bad or unknown options, and for what is no client of node-redis.
  */
 export function createLocks(options: LocksOptions): Locks {
-  const { client, tracking, ...settings } = readLocksOptions(options);
-  return new Locks(settings, sourceOf(client, tracking));
+  const { clients, keyMajority, tracking, ...settings } = readLocksOptions(options);
+  const sources = clients.map((client) => sourceOf(client, tracking));
+  return new Locks(settings, { sources, keyMajority });
 }

@@ -16,13 +16,35 @@ import {
 } from '@redcache/core/toolkit';
 import type { TrackingMode } from './connections.ts';
 
-export interface LocksOptions {
+/** Where the locks are kept. */
+export type LocksOptions = LocksRules & (OneDeployment | IndependentServers);
+
+export interface OneDeployment {
   /**
    * A client of node-redis made with `createClient`, `createClientPool`, `createCluster` or
    * `createSentinel`, with or without `clientSideCache`. It must stay in its database: one that
    * selects another has its locks there from then on.
    */
   readonly client: AnyClient;
+  readonly clients?: undefined;
+  /**
+   * How many keys must be held of a lock, out of twice as many less one; default 1, at most 10. In a
+   * cluster the keys are on different servers, so the lock outlives the loss of a minority of them.
+   */
+  readonly keyMajority?: number;
+}
+
+export interface IndependentServers {
+  readonly client?: undefined;
+  /**
+   * One client for each of several servers that know nothing of each other, usually 3 or 5; each of
+   * any kind. A lock is held by whoever has it on a majority of them.
+   */
+  readonly clients: readonly AnyClient[];
+  readonly keyMajority?: undefined;
+}
+
+export interface LocksRules {
   /** What the keys of the locks begin with in Redis; default 'redcache:lock:'. */
   readonly prefix?: string;
   /** How long a lock stands if its holder is heard of no more; default '10s', at least 10 ms. */
@@ -172,11 +194,31 @@ export const lockPresets: {
   },
 };
 
-export function readLocksOptions(
-  options: unknown,
-): LocksSettings & { readonly client: AnyClient; readonly tracking: TrackingMode } {
+const client: OptionReader<AnyClient> = having<AnyClient>('sendCommand', 'on');
+
+const clients: OptionReader<readonly AnyClient[]> = (value, name) => {
+  if (!Array.isArray(value) || value.length < 2)
+    throw new ConfigError(`${name} must be an array of at least 2 clients`);
+  if (new Set(value).size < value.length)
+    throw new ConfigError(`${name} must be one for each server: there is one twice`);
+  return value.map((each: unknown, i) => client(each, `${name}[${i}]`));
+};
+
+/** Each is one more command for whatever is done. */
+const MOST_KEYS_NEEDED = 10;
+
+export interface ReadLocksOptions extends LocksSettings {
+  /** One, or one for each of the independent servers. */
+  readonly clients: readonly AnyClient[];
+  readonly keyMajority: number;
+  readonly tracking: TrackingMode;
+}
+
+export function readLocksOptions(options: unknown): ReadLocksOptions {
   const read = readOptions('createLocks', options, {
-    client: having<AnyClient>('sendCommand', 'on'),
+    client: optional<AnyClient | undefined>(client, undefined),
+    clients: optional<readonly AnyClient[] | undefined>(clients, undefined),
+    keyMajority: optional<number | undefined>(countTo(MOST_KEYS_NEEDED), undefined),
     prefix: optional(text, 'redcache:lock:'),
     lease: optional(leaseDuration, 10_000),
     autoExtend: optional(flag, true),
@@ -187,9 +229,21 @@ export function readLocksOptions(
     commandTimeout: optional(duration, 1_000),
     clock: optional(having<Clock>('nowMs', 'setTimer'), systemClock),
   });
-  const { lease: leaseMs, commandTimeout: commandTimeoutMs, autoExtend, ...rest } = read;
+  const { lease: leaseMs, commandTimeout: commandTimeoutMs, autoExtend, ...more } = read;
+  const { client: one, clients: many, keyMajority, ...rest } = more;
   const acquire = { leaseMs, autoExtend, signal: undefined, waitMs: undefined };
-  return { ...rest, autoExtend, leaseMs, commandTimeoutMs, acquire };
+  const settings = { ...rest, autoExtend, leaseMs, commandTimeoutMs, acquire };
+  if (many === undefined) {
+    if (one === undefined) throw new ConfigError('createLocks: there must be a client, or clients');
+    return { ...settings, clients: [one], keyMajority: keyMajority ?? 1 };
+  }
+  if (one !== undefined) throw new ConfigError('createLocks: either client or clients, not both');
+  // A majority of servers, each of which needs a majority of its keys, fails where either would do.
+  if (keyMajority !== undefined)
+    throw new ConfigError(
+      'createLocks: keyMajority is for one client; with clients there is a key on each server',
+    );
+  return { ...settings, clients: many, keyMajority: 1 };
 }
 
 /** `where` names the call; `waits`: whether it takes `wait`. */

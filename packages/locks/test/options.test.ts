@@ -1,7 +1,7 @@
 import { FakeClient, settled } from '@redcache/core/testing';
 import { expect, test } from 'vitest';
 import { createLocks } from '../src/index.ts';
-import type { LocksOptions } from '../src/options.ts';
+import type { LocksOptions, OneDeployment } from '../src/options.ts';
 import { openLocks } from './support/lock-ground.ts';
 
 const client = {
@@ -11,11 +11,19 @@ const client = {
   on: () => client,
   off: () => client,
   isReady: false,
-} as unknown as LocksOptions['client'];
+} as unknown as OneDeployment['client'];
 
 test.for<[name: string, options: object]>([
   ['client', {}],
   ['client', { client: new FakeClient() }],
+  ['clients', { clients: client }],
+  ['clients', { clients: [client] }],
+  ['one for each server', { clients: [client, { ...client }, client] }],
+  ['clients[1]', { clients: [client, {}] }],
+  ['not both', { client, clients: [client, { ...client }] }],
+  ['keyMajority', { client, keyMajority: 0 }],
+  ['keyMajority', { client, keyMajority: 11 }],
+  ['keyMajority is for one client', { clients: [client, { ...client }], keyMajority: 1 }],
   ['client', { client: { ...client, isReady: undefined } }],
   ['prefix', { client, prefix: 1 }],
   ['lease', { client, lease: '10 s' }],

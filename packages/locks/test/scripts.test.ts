@@ -9,6 +9,7 @@ import { ACQUIRE } from '../src/scripts/acquire.ts';
 import { EXTEND } from '../src/scripts/extend.ts';
 import { INSPECT } from '../src/scripts/inspect.ts';
 import { JOIN } from '../src/scripts/join.ts';
+import { RAISE_FENCE } from '../src/scripts/raise-fence.ts';
 import { RELEASE } from '../src/scripts/release.ts';
 
 const numbers = (lua: string, name: string): number[] => [
@@ -20,6 +21,7 @@ const scripts = [
   ['extend', EXTEND],
   ['inspect', INSPECT],
   ['join', JOIN],
+  ['raise-fence', RAISE_FENCE],
   ['release', RELEASE],
   ['extend of counted', COUNTED_EXTEND],
   ['inspect of counted', COUNTED_INSPECT],

@@ -5,13 +5,14 @@ import {
   type Lock,
   type LockChannels,
   type Locks,
-  type LocksOptions,
+  type LocksRules,
+  type OneDeployment,
 } from '@redcache/locks';
 import { createClient } from 'redis';
 import { onTestFinished } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
 
-export interface OpenOptions extends Omit<LocksOptions, 'client'> {
+export interface OpenOptions extends LocksRules, Pick<OneDeployment, 'keyMajority'> {
   /** Whether the client hears pushes itself; true if not said. */
   readonly tracked?: boolean;
 }

@@ -1,6 +1,12 @@
 // Locks over every kind of client, with and without a cache of its own.
 import { clientSideCache } from '@redcache/core/node-redis';
-import { createLocks, type Lock, type Locks, type LocksOptions } from '@redcache/locks';
+import {
+  createLocks,
+  type Lock,
+  type Locks,
+  type LocksRules,
+  type OneDeployment,
+} from '@redcache/locks';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Deployment, SentinelDeployment } from '../../support/deployments.ts';
 import { startCluster, startSentinel } from '../../support/deployments.ts';
@@ -36,7 +42,7 @@ interface Case {
 const isTracked = ({ kind, cached }: Case): boolean =>
   cached && (kind === 'client' || kind === 'cluster');
 
-type Options = Omit<LocksOptions, 'client'>;
+type Options = LocksRules;
 
 /** Locks over a client of their own. Nobody polls within a test. */
 async function openLocks(
@@ -48,7 +54,7 @@ async function openLocks(
     ...(cached ? { cache: clientSideCache() as never } : {}),
   });
   const locks = createLocks({
-    client: opened.raw as LocksOptions['client'],
+    client: opened.raw as OneDeployment['client'],
     retry: { delay: '60s' },
     ...options,
   });
@@ -215,7 +221,7 @@ describe.for(CASES)('$kind, cached: $cached', (which) => {
       (await onServers(deployment(), 'CLIENT', 'LIST', 'TYPE', 'normal')).join('').split('\n')
         .length;
     const before = await connections();
-    const locks = createLocks({ client: opened.raw as LocksOptions['client'] });
+    const locks = createLocks({ client: opened.raw as OneDeployment['client'] });
     const keys = [1, 2, 3, 4, 5, 6].map((n) => opened.keyFor(n));
     const held = await Promise.all(keys.map((key) => locks.acquire(key)));
     const waiting = keys.map((key) => locks.acquire(key).catch((error) => error));

@@ -1,7 +1,7 @@
 // One lock wanted by many clients at once, in every way in which a client can hear of a release.
 import { setImmediate } from 'node:timers/promises';
 import { clientSideCache } from '@redcache/core/node-redis';
-import { createLocks, type Locks, type LocksOptions } from '@redcache/locks';
+import { createLocks, type Locks, type LocksRules } from '@redcache/locks';
 import { createClient } from 'redis';
 import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
@@ -17,7 +17,7 @@ interface Way {
   readonly way: string;
   /** Made anew for each client; none: the client is not tracked. */
   readonly cache?: () => ReturnType<typeof clientSideCache>;
-  readonly options?: Omit<LocksOptions, 'client'>;
+  readonly options?: LocksRules;
 }
 
 const PUSHED: readonly Way[] = [

@@ -1,4 +1,4 @@
-import { createLocks, type LocksOptions } from '@redcache/locks';
+import { createLocks, type OneDeployment } from '@redcache/locks';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { startStandalone } from '../../support/deployments.ts';
@@ -17,7 +17,7 @@ async function keysOf(prefix: string, key: string): Promise<string[]> {
     select: async () => 'OK',
     on: () => client,
     off: () => client,
-  } as unknown as LocksOptions['client'];
+  } as unknown as OneDeployment['client'];
   const locks = createLocks({ client, prefix });
   await locks.tryAcquire(key);
   await locks.close();

@@ -23,15 +23,16 @@ export interface Wish {
  * to keep it. How the lock is kept there is known here alone.
  *
  * All commands are safe to repeat (I11). Those of {@link LeaseCommands} settle within the time budget;
- * `take` and `join` when they are answered or the connection is lost.
+ * `take` and `join` when they are answered or the connection is lost, those of a quorum in time as well.
  */
 export interface Bid extends LeaseCommands {
+  /** May be another one for each attempt; the same from when it has the lease. */
   readonly holder: string;
   /** Whether there is a connection to ask over. */
   readonly isUp: boolean;
   /** Whether a change of the lock would be pushed to this process. */
   readonly hears: boolean;
-  /** Whether other processes wait in the queue, as far as this one has heard. */
+  /** Whether other processes wait, as far as this one has heard; always where that can't be heard. */
   readonly contended: boolean;
   readonly tokens: Tokens;
   /** Why the lock was no longer ours when it was released, if nobody had noticed before. */

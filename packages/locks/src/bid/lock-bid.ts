@@ -18,7 +18,7 @@ export interface LockBidParts {
   readonly key: string;
   readonly keys: LockKeys;
   readonly holder: string;
-  readonly tally: Tally;
+  readonly tally: Pick<Tally, 'extended'>;
 }
 
 /** A bid for a lock that stands in one key, over whatever connection is current. */

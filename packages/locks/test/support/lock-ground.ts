@@ -33,7 +33,8 @@ export async function openLocks(
 ): Promise<LockGround> {
   const { clock } = server;
   const first = source?.first ?? (await server.connect());
-  const locks = new Locks({ ...SETTINGS, clock, ...settings }, { first, ...source });
+  const sources = [{ first, ...source }];
+  const locks = new Locks({ ...SETTINGS, clock, ...settings }, { sources, keyMajority: 1 });
   return { clock, server, port: first.port as ModelConnection, locks };
 }
 

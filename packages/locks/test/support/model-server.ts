@@ -15,6 +15,7 @@ import { TOKEN_OUTLIVES_LEASE_MS } from '../../src/scripts/fencing.ts';
 import { INSPECT } from '../../src/scripts/inspect.ts';
 import { JOIN } from '../../src/scripts/join.ts';
 import { OFFER_MS, PROMISE_GRACE_MS } from '../../src/scripts/queue.ts';
+import { RAISE_FENCE } from '../../src/scripts/raise-fence.ts';
 import { RELEASE } from '../../src/scripts/release.ts';
 import { ModelCounted } from './model-counted.ts';
 
@@ -32,6 +33,7 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map([
   [EXTEND.sha1, 'extend'],
   [RELEASE.sha1, 'release'],
   [INSPECT.sha1, 'inspect'],
+  [RAISE_FENCE.sha1, 'raise-fence'],
 ]);
 
 /**
@@ -64,6 +66,10 @@ export class ModelServer {
     port.up();
     await settled();
     return { port, engine, session, tracks: () => session.state.is === 'tracking' };
+  }
+
+  get keys(): readonly string[] {
+    return [...this.#data.keys()];
   }
 
   get(key: string): string | undefined {
@@ -336,6 +342,8 @@ export class ModelConnection implements TrackingPort {
           return this.#release(key, more);
         case 'inspect':
           return this.#inspect(key, more);
+        case 'raise-fence':
+          return this.#raiseFence(key, more);
         default:
           throw new Error('NOSCRIPT No matching script');
       }
@@ -466,6 +474,15 @@ export class ModelConnection implements TrackingPort {
     if (server.get(key)?.endsWith('+'))
       server.handOver(key, queue, ['', '', before ?? '', after ?? '']);
     else server.del(key);
+    return 1;
+  }
+
+  #raiseFence(key: string, [token = '', fence = '', rememberMs]: readonly string[]): number {
+    const server = this.#server;
+    this.#read(key);
+    const last = BigInt(server.get(fence) ?? 0);
+    const highest = last > BigInt(token) ? String(last) : token;
+    server.set(fence, highest, Number(rememberMs));
     return 1;
   }
 

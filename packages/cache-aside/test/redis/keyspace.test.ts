@@ -148,14 +148,14 @@ describe('acquiring', () => {
 });
 
 test.each([
-  [1, 'extended'],
-  [0, 'deleted'],
-  [-1, 'taken'],
+  [1, { is: 'extended', echoes: 1 }],
+  [0, { is: 'deleted' }],
+  [-1, { is: 'taken' }],
 ])('extend: %s says %s', async (reply, answer) => {
   const { client, keyspace } = connected();
   const extended = keyspace.extend('k', 'mine', 1_000);
   client.next('EVALSHA').reply(reply);
-  expect(await extended).toBe(answer);
+  expect(await extended).toEqual(answer);
 });
 
 describe('writing', () => {

@@ -256,7 +256,10 @@ export class Bidding {
     let woken: Woken;
     if (!bid.hears) {
       this.#joins = false;
-      woken = await this.#sleep({ afterMs: Math.min(this.#nextPollMs(), endMs), cause: 'poll' });
+      const pauseMs = Math.min(this.#nextPollMs(), endMs);
+      // Whoever it was for may have polled often enough.
+      if (this.#ended) return;
+      woken = await this.#sleep({ afterMs: pauseMs, cause: 'poll' });
     } else if (bid.join !== undefined && !this.#joins) {
       // The queue tells when it is its turn; a look at the lock alone would not.
       this.#joins = true;

@@ -143,6 +143,7 @@ test('polling gives up after the attempts it was given', async () => {
   await pass(clock, 50 + 100 + 200, 10);
   await waiting;
   expect(port.log).toHaveLength(1 + 3);
+  expect(clock.timers).toBe(0);
 });
 
 test('jitter only shortens a pause', async () => {

@@ -268,7 +268,7 @@ export class Bidding {
       woken = await this.#sleepInQueue(endMs);
     }
     // Redis is gone: there is nothing to try until it is back.
-    while (!bid.isUp && woken !== 'moved') woken = await this.#sleep();
+    for (let last = woken; !bid.isUp && last !== 'moved'; ) last = await this.#sleep();
     const [{ holder }, cause] = [bid, wokenBy(woken)];
     publish('redcache:lock:woken', () => ({ key, holder, cause }));
   }

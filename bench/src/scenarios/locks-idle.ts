@@ -13,8 +13,15 @@ const WAITERS = 1000;
 const FULL_WAIT_MS = 10_000;
 const ROUNDS_PART = 1 / 8;
 
-/** Ours, and of the peers, for contrast, one of those that ask least often. */
-const CONTESTANTS = [contestantOf('redcache'), contestantOf('redlock')] as const;
+/**
+ * Ours alone, ours over a client whose cache has its own heartbeat of one command a second, and of the
+ * peers, for contrast, one of those that ask least often.
+ */
+const CONTESTANTS = [
+  { name: 'redcache, client without a cache', library: 'redcache', pace: 'tuned' },
+  contestantOf('redcache'),
+  contestantOf('redlock'),
+] as const satisfies readonly Contestant[];
 
 /** What a second of waiting of all of them may cost. */
 const MOST_COMMANDS = 1;

@@ -158,7 +158,11 @@ function openCluster(cluster: ClusterClient): OwnTracked {
   };
 }
 
-const ownCache = () => clientSideCache({ maxEntries: 1 });
+/**
+ * Nothing is read here twice, and whoever waits here has a deadline of his own: half as many beats as
+ * usual are enough.
+ */
+const ownCache = () => clientSideCache({ maxEntries: 1, maxStaleness: '4s' });
 
 /** A client that is lent, to be looked at and given back. */
 async function borrowed(lend: Lend): Promise<ConnectionClient> {

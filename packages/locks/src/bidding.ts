@@ -7,7 +7,7 @@ import { Lease } from './lease/lease.ts';
 import type { LocksSettings, RetrySettings } from './options.ts';
 import type { Leftover, Releases } from './releases.ts';
 import type { Answer } from './scripts/answer.ts';
-import { OFFER_MS } from './scripts/queue.ts';
+import { OFFER_MS, PROMISE_GRACE_MS } from './scripts/queue.ts';
 import { Wake } from './wake.ts';
 
 /** What the one who is bid for wants, as things stand: others may have come first meanwhile. */
@@ -78,6 +78,8 @@ export class Bidding {
   #echoes: Echoes = NO_ECHOES;
   /** Where it stands in the queue of waiting processes. */
   #place: number | undefined;
+  /** For how long others count on it there, from when it last asked. */
+  #staysMs = PROMISE_GRACE_MS;
   #joins: boolean;
   #saidHeld = false;
   #lastFailure: unknown;
@@ -90,6 +92,8 @@ export class Bidding {
   /** An attempt of ours may have left something in Redis. */
   #mayStand = false;
   #hasMoved = false;
+  /** While the attempt was under way it has become the first, and its answer may be older than that. */
+  #isPromoted = false;
   #ended = false;
 
   constructor(parts: BiddingParts) {
@@ -174,10 +178,15 @@ export class Bidding {
     this.#ended = true;
     this.#stop();
     const { releases } = this.#parts;
+    // What an attempt before it has left stays, whatever becomes of this one.
+    const stands = this.#mayStand;
     const joins = this.#joins;
     if (this.#sent !== undefined)
       releases.after(
-        this.#sent.then(({ is }) => is === 'acquired' || joins, isUnknown),
+        this.#sent.then(
+          ({ is }) => is === 'acquired' || joins || stands,
+          (error) => isUnknown(error) || stands,
+        ),
         this.#leftover(),
       );
     else if (this.#mayStand) releases.now(this.#leftover());
@@ -199,6 +208,7 @@ export class Bidding {
     this.#wake.forget();
     this.#echoes = NO_ECHOES;
     this.#hasMoved = false;
+    this.#isPromoted = false;
     const lease = new Lease({
       label: key,
       leaseMs,
@@ -226,7 +236,9 @@ export class Bidding {
     this.#failures = 0;
     // One that waits in the queue leaves its place there.
     this.#mayStand ||= answer.place !== undefined;
-    this.#place = answer.place;
+    this.#place = this.#isPromoted ? 0 : answer.place;
+    if (answer.place !== undefined)
+      this.#staysMs = Math.max(0, answer.remainingMs) + PROMISE_GRACE_MS;
     this.#echoes = writeConfirmed(this.#echoes, answer.echoes);
   }
 
@@ -248,6 +260,8 @@ export class Bidding {
     if (!this.#saidHeld) {
       this.#saidHeld = true;
       bidder.onHeld();
+      // Whoever is told of it may have made its caller go.
+      if (this.#ended) return;
     }
     this.#listen();
     if (!bid.hears) await bid.findEars();
@@ -275,9 +289,12 @@ export class Bidding {
 
   async #sleepInQueue(endMs: number): Promise<Woken> {
     // What was pushed before the answer was here may have been the echo of our own write.
-    if (!unexplained(this.#echoes)) this.#wake.forget('push');
+    if (!unexplained(this.#echoes) || this.#isBehind) this.#wake.forget('push');
     const staggerMs = Math.min((this.#place ?? 0) * STAGGER_MS, LONGEST_STAGGER_MS);
-    const woken = await this.#sleep({ afterMs: endMs + staggerMs, cause: 'timer' });
+    this.#wake.forget('next');
+    const woken = this.#isPromoted
+      ? 'next'
+      : await this.#sleep({ afterMs: endMs + staggerMs, cause: 'timer' });
     if (woken !== 'next') return woken;
     // The one before has a while to take what it was offered; then it is dead.
     return this.#sleep({ afterMs: OFFER_MS + SLACK_MS, cause: 'timer' });
@@ -303,10 +320,18 @@ export class Bidding {
       // While an attempt is under way nobody knows yet; what is kept is judged when it is answered.
       if (this.#sent === undefined && !unexplained(this.#echoes)) return;
       // Those further back are woken when it is their turn.
-      if (this.#joins && this.#place !== undefined && this.#place > 0) return;
+      if (this.#sent === undefined && this.#isBehind) return;
     }
-    if (stir === 'next') this.#place = 0;
+    if (stir === 'next') {
+      this.#place = 0;
+      if (this.#sent !== undefined) this.#isPromoted = true;
+    }
     this.#wake.wake(stir);
+  }
+
+  /** Others stand before it in the queue. */
+  get #isBehind(): boolean {
+    return this.#joins && this.#place !== undefined && this.#place > 0;
   }
 
   #stop(): void {
@@ -336,7 +361,11 @@ export class Bidding {
   /** Redis may have run the attempt just now, however long ago it was sent. */
   #leftover(): Leftover {
     const { bid } = this.#parts;
-    return { forMs: this.#wish.leaseMs, giveBack: () => bid.withdraw() };
+    const { leaseMs } = this.#wish;
+    // Its place in the queue may stand for longer than the lease that it asked for.
+    const mayQueue = this.#joins || this.#place !== undefined;
+    const forMs = mayQueue ? Math.max(leaseMs, this.#staysMs) : leaseMs;
+    return { forMs, giveBack: () => bid.withdraw() };
   }
 }
 

@@ -21,6 +21,8 @@ export interface DeskRules {
   mayUse(tenure: Tenure, wanted: AcquireSettings): boolean;
   /** Whether one more lease may be bid for while the process holds these. */
   mayBid(tenures: readonly Tenure[], wanted: AcquireSettings): boolean;
+  /** There is one lease at a time: whoever has a new one has lost those before, heard of or not. */
+  readonly isExclusive: boolean;
 }
 
 export interface DeskParts {
@@ -67,6 +69,8 @@ export class Desk implements Bidder, TenureHome {
   #bidding: Bidding | undefined;
   /** What it is for. */
   #biddingFor: Access | undefined;
+  /** Whose lease its last attempt has asked for: that one may have gone when the lease is had. */
+  #askedFor: AcquireSettings;
   /** Calls that do not wait. */
   #attempts: readonly Attempt[] = [];
   /** When the lock was last had, others waited: the queue is joined at once. */
@@ -80,6 +84,7 @@ export class Desk implements Bidder, TenureHome {
   constructor(parts: DeskParts) {
     this.#parts = parts;
     this.#wasContended = parts.wasContended;
+    this.#askedFor = parts.settings.acquire;
   }
 
   get wasContended(): boolean {
@@ -130,11 +135,11 @@ export class Desk implements Bidder, TenureHome {
         onWon: (_bidding, bid, lease) => {
           over();
           const tenure = this.#begin(bid, lease, wanted);
-          // Whoever was robbed is told at once, not when the push comes.
-          if (how === 'force')
-            for (const other of this.#tenures) if (other !== tenure) other.lease.lose('taken');
           this.#passed(tenure);
           resolve(this.#grant(tenure, sinceMs));
+          // Not before the lease is in use: those who wait are served when one is lost, and would be
+          // given this one.
+          this.#supersede(tenure);
         },
         onRefused: () => {
           over();
@@ -271,6 +276,8 @@ export class Desk implements Bidder, TenureHome {
     const { lease, bid, users, madeFor } = tenure;
     if (bid.tokens.left === 0) return false;
     if (users.size > 0) return true;
+    // The holder before has asked for another time, and Redis has not answered: that is to count no more.
+    if (lease.isAsked) return false;
     // Nobody would have told of a loss.
     if (!bid.hears && madeFor === undefined) return false;
     if (madeFor?.leaseMs === leaseMs && madeFor.autoExtend === autoExtend) return true;
@@ -344,7 +351,8 @@ export class Desk implements Bidder, TenureHome {
 
   /** For the bidding on behalf of the first who waits. */
   wanted(): Wanted {
-    return this.#wishOf(this.#queue.first?.wanted ?? this.#parts.settings.acquire);
+    this.#askedFor = this.#queue.first?.wanted ?? this.#parts.settings.acquire;
+    return this.#wishOf(this.#askedFor);
   }
 
   onHeld(): void {
@@ -358,8 +366,7 @@ export class Desk implements Bidder, TenureHome {
 
   onWon(_bidding: Bidding, bid: Bid, lease: Lease): void {
     this.#bidding = undefined;
-    const wanted = this.#queue.first?.wanted ?? this.#parts.settings.acquire;
-    this.#begin(bid, lease, wanted);
+    this.#supersede(this.#begin(bid, lease, this.#askedFor));
     this.#serve();
   }
 
@@ -387,6 +394,12 @@ export class Desk implements Bidder, TenureHome {
     const tenure = new Tenure({ home: this, bid, lease, madeFor, sinceMs });
     this.#tenures = [...this.#tenures, tenure];
     return tenure;
+  }
+
+  /** Whoever was robbed, or has lost the lock unheard, is told at once, not when Redis says so. */
+  #supersede(by: Tenure): void {
+    if (!this.#parts.rules.isExclusive) return;
+    for (const other of this.#tenures) if (other !== by) other.lease.lose('taken');
   }
 
   #grant(tenure: Tenure, sinceMs: number): HeldLock {

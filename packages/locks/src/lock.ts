@@ -41,8 +41,10 @@ export interface Lock extends AsyncDisposable {
    * Gives the lock back, to the next caller of this process or to Redis. Called again it answers the
    * same.
    *
-   * Sends: nothing if the next caller of this process gets it; else EVALSHA `release` (1 key), EVAL
-   * once on NOSCRIPT.
+   * Sends: nothing if the next caller of this process gets it as it is, EVALSHA `extend` (1 key) if it
+   * has to be made ready for that one. Else EVALSHA `release` (1 key), EVAL once on NOSCRIPT; where the
+   * server has `DELIFEQ` or `DELEX` and nobody waits that alone, and the script only if it finds the
+   * lock changed.
    * Resolves: 'lost' if it was no longer ours, which changes nothing for whoever has it.
    * Throws: `UnavailableError` or `OutcomeUnknownError` if Redis did not answer in time; it is then
    * tried again behind the scenes until the lease has ended.

@@ -74,6 +74,8 @@ export class Locks implements AsyncDisposable {
   readonly #desks = new ShortLivedMap<string, Desk>();
   readonly #contended = new ContendedKeys();
   #closing: Promise<void> | undefined;
+  /** From the start of {@link Locks.close} on: whoever is told of it may ask for a lock at once. */
+  #isClosed = false;
 
   constructor(settings: LocksSettings, { sources, keyMajority }: Deployments) {
     const budget = new Budget(settings.clock, settings.commandTimeoutMs);
@@ -263,6 +265,7 @@ export class Locks implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#isClosed = true;
     const closed = new ClosedError('the locks are closed');
     await Promise.all(this.#desks.values().map((desk) => desk.close(closed)));
     // What attempts may have left in Redis is known by now.
@@ -379,7 +382,7 @@ export class Locks implements AsyncDisposable {
   }
 
   #assertOpen(where: string): void {
-    if (this.#closing !== undefined) throw new ClosedError(`${where}: the locks are closed`);
+    if (this.#isClosed) throw new ClosedError(`${where}: the locks are closed`);
   }
 }
 
@@ -396,6 +399,7 @@ function mutexDesk(key: string): string {
 const ONE_AT_A_TIME: Omit<DeskRules, 'bid'> = {
   mayUse: ({ users }) => users.size === 0,
   mayBid: (tenures) => tenures.length === 0,
+  isExclusive: true,
 };
 
 /**

@@ -30,6 +30,8 @@ export class LockBid implements Bid {
   /** What the key holds since it was acquired, if nobody has written it since. */
   #value = '';
   #reserve = 0;
+  /** How many were sent. */
+  #extensions = 0;
   #lossFoundAtRelease: LossReason = 'taken';
 
   constructor(parts: LockBidParts) {
@@ -104,10 +106,12 @@ export class LockBid implements Bid {
     const { connections, key, keys } = this.#parts;
     const { holder } = this;
     const tokens = this.#reserve;
+    this.#extensions += 1;
+    const number = this.#extensions;
     return connections.current.ask<Extension, unknown>(
       key,
       (port) => extend(port, keys, { holder, leaseMs, tokens }),
-      (reply) => this.#extended(reply, tokens),
+      (reply) => this.#extended(reply, tokens, number),
       { is: 'taken' },
     );
   }
@@ -192,12 +196,14 @@ export class LockBid implements Bid {
     return answer;
   }
 
-  #extended(reply: unknown, tokens: number): Extension {
+  #extended(reply: unknown, tokens: number, number: number): Extension {
     const answer = extensionOf(reply, tokens);
     if (answer.is !== 'extended') return answer;
     this.#parts.tally.extended();
     this.#contended = answer.contended;
-    if (answer.tokens !== undefined) {
+    // An answer that comes after its time, over a connection of before, may bring tokens that are lower
+    // than those a later one has brought.
+    if (answer.tokens !== undefined && number === this.#extensions) {
       this.#reserve = 0;
       this.tokens.add(answer.tokens);
     }

@@ -25,6 +25,7 @@ export function semaphoreRules(parts: CountedRulesParts): DeskRules {
     bid: bidder(parts),
     mayUse: ({ users }) => users.size === 0,
     mayBid: (tenures) => tenures.length < parts.kind.permits && !isPassing(tenures),
+    isExclusive: false,
   };
 }
 
@@ -42,6 +43,7 @@ export function readWriteRules(parts: CountedRulesParts): DeskRules {
     mayBid: (tenures, { access }) =>
       !tenures.some((tenure) => tenure.access === 'write') &&
       (access === 'write' || !isPassing(tenures)),
+    isExclusive: false,
   };
 }
 

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '@redcache/core';
 import { assertNever, callSafely } from '@redcache/core/toolkit';
 import { LockLostError, type LossReason } from '../errors.ts';
 import type { LeaseCommands } from './commands.ts';
+import { unexplained } from './echoes.ts';
 import type { Heard, Listen } from './listen.ts';
 import type { LeaseEffect, LeaseEvent, LeaseRules, LeaseState } from './state.ts';
 import { transition, wakeAtMs } from './transition.ts';
@@ -124,11 +125,20 @@ export class Lease {
     return this.#look().is === 'lost';
   }
 
-  /** A push, a flush or a disconnect has put the lease in doubt, and Redis has not answered yet. */
+  /**
+   * A push, a flush or a disconnect has put the lease in doubt, and Redis has not answered yet; also a
+   * push while an extension is under way, which may turn out to be its echo.
+   */
   get isDoubted(): boolean {
     const state = this.#state;
     if (state.is !== 'held') return false;
-    return state.doubt !== undefined || state.running?.is === 'verify';
+    if (state.doubt !== undefined || state.running?.is === 'verify') return true;
+    return unexplained(state.echoes);
+  }
+
+  /** Somebody has asked for an extension, and was not answered yet. */
+  get isAsked(): boolean {
+    return this.#asks !== undefined && this.#asks.size > 0;
   }
 
   /** How long the lease can still be relied on, drift taken off; 0 when it is held no more. */
@@ -176,7 +186,8 @@ export class Lease {
 
   /** From now on the lease is kept over another connection: its pushes count, and it is asked first. */
   moveTo(listen: Listen): void {
-    if (this.#state.is !== 'held' && this.#state.is !== 'acquiring') return;
+    const { is } = this.#look();
+    if (is !== 'held' && is !== 'acquiring') return;
     this.#stopListening();
     this.#stopListening = this.#listenBy(listen);
     this.#dispatch({ is: 'severed', nowMs: this.#nowMs });

@@ -31,7 +31,12 @@ local token = now_us()
 
 -- SET before any GET: a key that nobody on this connection has read causes no push.
 if redis.call('SET', KEYS[1], mine .. text(token), 'NX', 'PX', ARGV[2]) then
-  local reserved = reserve(fence, ARGV[2], count, token)
+  local is_done, reserved = pcall(reserve, fence, ARGV[2], count, token)
+  if not is_done then
+    -- The key beside the lock holds another type, or may not be used: nobody is to wait for nobody.
+    redis.call('DEL', KEYS[1])
+    return type(reserved) == 'table' and reserved or redis.error_reply(tostring(reserved))
+  end
   if reserved ~= token then redis.call('SET', KEYS[1], mine .. text(reserved), 'PX', ARGV[2]) end
   -- GET so that this connection tracks the key: the holder hears what others do.
   redis.call('GET', KEYS[1])

@@ -292,12 +292,16 @@ export class Bidding {
     if (!unexplained(this.#echoes) || this.#isBehind) this.#wake.forget('push');
     const staggerMs = Math.min((this.#place ?? 0) * STAGGER_MS, LONGEST_STAGGER_MS);
     this.#wake.forget('next');
+    const { clock } = this.#parts.settings;
+    const untilAtMs = clock.nowMs() + endMs + staggerMs;
     const woken = this.#isPromoted
       ? 'next'
       : await this.#sleep({ afterMs: endMs + staggerMs, cause: 'timer' });
     if (woken !== 'next') return woken;
-    // The one before has a while to take what it was offered; then it is dead.
-    return this.#sleep({ afterMs: OFFER_MS + SLACK_MS, cause: 'timer' });
+    // The one before has a while to take what it was offered; then it is dead. Where several may hold
+    // the lock, a lease that ends sooner is room for one more.
+    const leftMs = Math.max(0, untilAtMs - clock.nowMs());
+    return this.#sleep({ afterMs: Math.min(leftMs, OFFER_MS + SLACK_MS), cause: 'timer' });
   }
 
   #sleep(timeout?: { readonly afterMs: number; readonly cause: Woken }): Promise<Woken> {

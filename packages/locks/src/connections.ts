@@ -5,6 +5,7 @@ import {
   type OwnTracked,
   openTracked,
   portOf,
+  selectsDatabase,
   trackedOf,
 } from '@redcache/core/node-redis';
 import type { Budget } from '@redcache/core/toolkit';
@@ -19,6 +20,8 @@ export interface ConnectionSource {
   readonly first: Connected;
   /** Opens one more that is tracked, in that database; left out where the first will do. */
   readonly openTracked?: (database: number) => OwnTracked | Promise<OwnTracked>;
+  /** There is only the database 0, so nobody need be asked. */
+  readonly hasOneDatabase?: boolean;
 }
 
 export function sourceOf(client: AnyClient, mode: TrackingMode): ConnectionSource {
@@ -31,7 +34,11 @@ export function sourceOf(client: AnyClient, mode: TrackingMode): ConnectionSourc
   if (mode === 'poll') return { first: untracked() };
   const tracked = trackedOf(client);
   if (tracked !== undefined) return { first: tracked };
-  return { first: untracked(), openTracked: (database) => openTracked(client, database) };
+  return {
+    first: untracked(),
+    openTracked: (database) => openTracked(client, database),
+    hasOneDatabase: !selectsDatabase(client),
+  };
 }
 
 /**
@@ -43,6 +50,7 @@ export class Connections {
   readonly #budget: Budget;
   readonly #onMoved: (link: Link) => void;
   readonly #first: Link;
+  readonly #hasOneDatabase: boolean;
   #current: Link;
   #openTracked: ConnectionSource['openTracked'];
   #closed = false;
@@ -52,6 +60,7 @@ export class Connections {
     this.#budget = budget;
     this.#onMoved = onMoved;
     this.#openTracked = source.openTracked;
+    this.#hasOneDatabase = source.hasOneDatabase === true;
     this.#first = new Link(source.first, budget);
     this.#current = this.#first;
   }
@@ -65,16 +74,15 @@ export class Connections {
    * be one.
    *
    * Sends: CLIENT INFO, once: in another database than the client's a lock that is held would be
-   * free. If that is not answered the next who waits tries again.
+   * free. If that is not answered the next who waits tries again. Nothing to a cluster, which has one
+   * database, and where any node would be asked, also one that hangs while that of the key does not.
    * Throws: `ConfigError` if two copies of the client library make that impossible.
    */
   async contended(key: string): Promise<void> {
     const open = this.#openTracked;
     if (open === undefined) return;
     this.#openTracked = undefined;
-    const database = await this.#first
-      .ask(key, (port) => port.send(['CLIENT', 'INFO']), databaseIn)
-      .catch(() => undefined);
+    const database = this.#hasOneDatabase ? 0 : await this.#askDatabase(key);
     if (this.#closed) return;
     if (database === undefined) {
       this.#openTracked = open;
@@ -105,6 +113,12 @@ export class Connections {
     this.#first.close();
     this.#own?.link.close();
     await this.#budget.settled();
+  }
+
+  #askDatabase(key: string): Promise<number | undefined> {
+    return this.#first
+      .ask(key, (port) => port.send(['CLIENT', 'INFO']), databaseIn)
+      .catch(() => undefined);
   }
 
   #use(link: Link): void {

@@ -62,7 +62,8 @@ export class Link {
    * has gone.
    *
    * Throws: {@link UnavailableError} if nothing was sent or the server refused for the moment;
-   * {@link OutcomeUnknownError} if the connection was lost before the answer; `ConfigError` if the
+   * {@link OutcomeUnknownError} if the connection was lost before the answer, or the slot of the key
+   * is moving and a script got as far as a key that has gone; `ConfigError` if the
    * key holds another type, unless `otherType` says what that means; any other error of the server as
    * it is.
    */
@@ -107,6 +108,12 @@ function isWrongType(error: unknown): boolean {
   return error instanceof Error && error.message.includes('WRONGTYPE');
 }
 
+/**
+ * While a slot of a cluster moves its keys go one by one. Only those that a script declares are looked
+ * for before it runs; at another one that has gone it ends, with what it wrote until then.
+ */
+const ENDED_IN_A_MOVING_SLOT = /\bnon local key\b/;
+
 function explained(key: string, cause: unknown): unknown {
   // The port says itself that nothing was sent.
   if (isRedcacheError(cause)) return cause;
@@ -117,6 +124,11 @@ function explained(key: string, cause: unknown): unknown {
     });
   if (!isServerError(cause))
     return new OutcomeUnknownError(`lock '${key}': the connection was lost before the answer`, {
+      key,
+      cause,
+    });
+  if (ENDED_IN_A_MOVING_SLOT.test(cause.message))
+    return new OutcomeUnknownError(`lock '${key}': its slot is moving to another server`, {
       key,
       cause,
     });

@@ -9,7 +9,7 @@ export interface Leftover {
   readonly forMs: number;
 }
 
-/** Beyond as many at a time the others just end with their lease. */
+/** Beyond as many at a time the others are tried once, and else end with their lease. */
 const MAX_LEFTOVERS = 1_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
@@ -32,8 +32,12 @@ export class Releases {
   }
 
   now(leftover: Leftover): void {
-    if (this.#state === 'closed' || this.#releasing.size >= MAX_LEFTOVERS) return;
-    const releasing = this.#release(leftover).finally(() => this.#releasing.delete(releasing));
+    if (this.#state === 'closed') return;
+    // Those that can't be given back, to a server that hangs, keep none of another server's waiting.
+    const isOver = this.#releasing.size >= MAX_LEFTOVERS;
+    const releasing = this.#release(isOver ? { ...leftover, forMs: 0 } : leftover).finally(() =>
+      this.#releasing.delete(releasing),
+    );
     this.#releasing.add(releasing);
   }
 
@@ -67,14 +71,14 @@ export class Releases {
   async #release({ giveBack, forMs }: Leftover): Promise<void> {
     const untilAtMs = this.#clock.nowMs() + forMs;
     let pauseMs = FIRST_PAUSE_MS;
-    while (this.#clock.nowMs() < untilAtMs) {
+    for (;;) {
       try {
         await giveBack();
         return;
       } catch {
         // Not sent, or nobody knows whether it ran: a repeat does no harm.
       }
-      if (this.#state !== 'open') return;
+      if (this.#state !== 'open' || this.#clock.nowMs() + pauseMs >= untilAtMs) return;
       await this.#pause(pauseMs);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }

@@ -78,6 +78,29 @@ test('who holds and who waits can be asked', async () => {
   await Promise.all(all.map(({ locks }) => locks.close()));
 });
 
+test('a permit whose lease ends is had at once by one who has just become the first', async () => {
+  const { all, clock } = await processes(4);
+  const [one, two, three, four] = all.map(({ locks }) => locks.semaphore('k', 2));
+  const lock = await one?.acquire();
+  await two?.acquire({ lease: 500, autoExtend: false });
+  const next = three?.acquire();
+  await settled();
+  const last = four?.acquire();
+  let isHad = false;
+  void last?.then(() => {
+    isHad = true;
+  });
+  await pass(clock, 300);
+  await lock?.release();
+  await next;
+  await pass(clock, 100);
+  expect(isHad).toBe(false);
+  // Longer than the lease, shorter than one who was made an offer is waited for.
+  await pass(clock, 200);
+  expect(isHad).toBe(true);
+  await Promise.all(all.map(({ locks }) => locks.close()));
+});
+
 test('another number of permits is refused while anybody holds or waits, and then no more', async () => {
   const { locks } = await openLocks();
   const lock = await locks.semaphore('k', 2).acquire({ lease: '1s', autoExtend: false });

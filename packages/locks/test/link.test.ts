@@ -1,6 +1,7 @@
 import { type CommandPort, createTrackingCache, UnavailableError } from '@redcache/core';
 import { ManualClock } from '@redcache/core/testing';
 import { Budget } from '@redcache/core/toolkit';
+import { ErrorReply } from 'redis';
 import { expect, test } from 'vitest';
 import { Link } from '../src/link.ts';
 
@@ -36,4 +37,13 @@ test('an error of the connection is an unknown outcome', async () => {
 test('whether a key is tracked is asked of each key', () => {
   const link = linkOf(async () => 'PONG');
   expect([link.tracks('tracked'), link.tracks('other')]).toEqual([true, false]);
+});
+
+test('what a script has done that ended in a slot that moves is unknown', async () => {
+  const said =
+    'ERR Script attempted to access a non local key in a cluster node script: 0a, on @user_script:1.';
+  const link = linkOf(() => Promise.reject(new ErrorReply(said)));
+  await expect(link.ask('k', (port) => port.send(['EVALSHA']), asItIs)).rejects.toMatchObject({
+    code: 'REDCACHE_OUTCOME_UNKNOWN',
+  });
 });

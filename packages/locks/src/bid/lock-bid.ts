@@ -106,12 +106,13 @@ export class LockBid implements Bid {
     const { connections, key, keys } = this.#parts;
     const { holder } = this;
     const tokens = this.#reserve;
+    const heard = this.hears;
     this.#extensions += 1;
     const number = this.#extensions;
     return connections.current.ask<Extension, unknown>(
       key,
       (port) => extend(port, keys, { holder, leaseMs, tokens }),
-      (reply) => this.#extended(reply, tokens, number),
+      (reply) => this.#extended(reply, { tokens, heard, number }),
       { is: 'taken' },
     );
   }
@@ -196,7 +197,14 @@ export class LockBid implements Bid {
     return answer;
   }
 
-  #extended(reply: unknown, tokens: number, number: number): Extension {
+  #extended(
+    reply: unknown,
+    {
+      tokens,
+      heard,
+      number,
+    }: { readonly tokens: number; readonly heard: boolean; readonly number: number },
+  ): Extension {
     const answer = extensionOf(reply, tokens);
     if (answer.is !== 'extended') return answer;
     this.#parts.tally.extended();
@@ -207,6 +215,8 @@ export class LockBid implements Bid {
       this.#reserve = 0;
       this.tokens.add(answer.tokens);
     }
-    return { is: 'extended', echoes: 1 };
+    // A node of a cluster may be reached over a connection that nobody hears: one that is expected and
+    // never comes would hide a push of somebody else's.
+    return { is: 'extended', echoes: heard && this.hears ? 1 : 0 };
   }
 }

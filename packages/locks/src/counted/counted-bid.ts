@@ -108,6 +108,7 @@ export class CountedBid implements Bid {
 
   async extend(leaseMs: number): Promise<Extension> {
     const wish = { leaseMs, tokens: this.#reserve };
+    const heard = this.hears;
     const answer = await this.#ask<CountedExtension | Taken>(
       (port) => extend(port, this.#counting, wish),
       { is: 'taken' },
@@ -120,7 +121,8 @@ export class CountedBid implements Bid {
       this.#reserve = 0;
       this.tokens.add(tokens);
     }
-    return { is: 'extended', echoes };
+    // As for the plain lock: what is not heard is not waited for.
+    return { is: 'extended', echoes: heard && this.hears ? echoes : 0 };
   }
 
   async verify(): Promise<Verdict> {

@@ -63,7 +63,7 @@ export class ModelCounted {
   ): unknown {
     const keys = rest.slice(0, Number(count));
     const args = rest.slice(Number(count));
-    if (name === 'look') return this.#look(keys[0] ?? '', args, read);
+    if (name === 'look') return this.#look(keys, args, read);
     if (name === 'inspect of counted') return this.#inspect(keys[0] ?? '', args, read);
     const call = new Call(this.#server, this, keys, args, read);
     switch (name) {
@@ -78,8 +78,12 @@ export class ModelCounted {
     }
   }
 
-  #look(gate: string, args: readonly string[], read: (key: string) => unknown): unknown {
-    const [member = '', holders = '', queue = ''] = args;
+  #look(
+    [gate = '', holders = '']: readonly string[],
+    args: readonly string[],
+    read: (key: string) => unknown,
+  ): unknown {
+    const [member = '', queue = ''] = args;
     if (read(gate) === undefined) return [0];
     const leftMs = (this.holdersOf(holders).get(member) ?? 0) - this.#server.clock.nowMs();
     if (leftMs <= 0) return [0];
@@ -136,7 +140,7 @@ class Call {
     this.#me = this.#arg(1);
     this.#holders = model.holdersOf(this.#beside('holders'));
     this.#queue = server.queueOf(this.#beside('queue'));
-    for (const key of keys.slice(1)) read(key);
+    for (const key of keys.slice(2)) read(key);
     this.#found = read(this.#gate);
     for (const [member, endMs] of this.#holders)
       if (this.#found === undefined || endMs <= this.#nowMs) this.#holders.delete(member);
@@ -156,7 +160,7 @@ class Call {
     this.#letIn(this.#me, Number(this.#arg(6)));
     const token = this.#reserve();
     const answer = [1, token, this.#contended, this.#keepGate()];
-    for (const key of this.#keys.slice(1)) this.#server.touch(key);
+    for (const key of this.#keys.slice(2)) this.#server.touch(key);
     return answer;
   }
 

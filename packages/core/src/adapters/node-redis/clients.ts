@@ -108,6 +108,11 @@ export function recognise(client: AnyClient): Recognised {
 
 type Has = Readonly<Record<string, unknown>>;
 
+/** Whether its connections may be in another database than the first. Commands to a cluster never are. */
+export function selectsDatabase(client: AnyClient): boolean {
+  return recognise(client).is !== 'cluster';
+}
+
 /**
  * For those who need all their commands on one connection.
  *

@@ -1,4 +1,4 @@
-export { type AnyClient, assertSingle, type SingleClient } from './clients.ts';
+export { type AnyClient, assertSingle, type SingleClient, selectsDatabase } from './clients.ts';
 export { portOf } from './port.ts';
 export {
   ClientSideCache,

@@ -1,10 +1,21 @@
-import type { LockKeys } from '../../keys.ts';
+import { beside, type LockKeys } from '../../keys.ts';
 import { FENCING } from '../../scripts/fencing.ts';
 import { OFFER_MS, QUEUE } from '../../scripts/queue.ts';
 import type { Kind } from '../kind.ts';
 
 /** The gate outlives every lease by half of this at least, and so is hardly ever written. */
 export const GATE_OUTLIVES_MS = 3_600_000;
+
+/**
+ * The keys of all of them: the gate, and with it the holders. Where a slot moves key by key a cluster
+ * refuses those that have only one of the two; else nobody would seem to hold it.
+ */
+export const COUNTING_KEYS: string = `-- KEYS[1] the gate: a hash that says what kind of lock it is, while anybody holds it
+-- KEYS[2] holders: members by the end of their lease, in milliseconds of the server's clock`;
+
+export function countingKeys(keys: LockKeys): readonly string[] {
+  return [keys.lock, beside(keys, 'holders')];
+}
 
 /** What the headers of the scripts say of the arguments that all of them are given. */
 export const COUNTING_ARGS: string = `-- ARGV[1] member: the holder id of the one who asks, after 'w:' if it wants the lock alone
@@ -33,7 +44,7 @@ export const COUNTING: string = `
 local before, after = ARGV[4], ARGV[5]
 ${FENCING}${QUEUE}
 local me, kind, permits = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local holders = before .. 'holders' .. after
+local holders = KEYS[2]
 local us = now_us()
 local ms = math.floor(us / 1000)
 -- The longest lease given by this script, and whether the queue has another head.

@@ -2,13 +2,20 @@ import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import type { Wish } from '../../bid/bid.ts';
 import type { TokenBlock } from '../../scripts/answer.ts';
-import { COUNTING, COUNTING_ARGS, type Counting, countingArgs } from './counting.ts';
+import {
+  COUNTING,
+  COUNTING_ARGS,
+  COUNTING_KEYS,
+  type Counting,
+  countingArgs,
+  countingKeys,
+} from './counting.ts';
 
 export const COUNTED_EXTEND: Script = defineScript({
-  keys: 1,
+  keys: 2,
   lua: `-- Sets the end of a lease that stands, and reserves tokens if wanted.
 --
--- KEYS[1] the gate, as for take
+${COUNTING_KEYS}
 ${COUNTING_ARGS}
 -- ARGV[6] lease in milliseconds, from now
 -- ARGV[7] how many tokens to reserve; 0 for none
@@ -37,7 +44,7 @@ export type CountedExtension =
 /**
  * Extends the lease of a member, if it still stands; `tokens` reserves so many more.
  *
- * Sends: EVALSHA `extend` (1 key), EVAL once on NOSCRIPT. Atomic: look and set in one script.
+ * Sends: EVALSHA `extend` (2 keys), EVAL once on NOSCRIPT. Atomic: look and set in one script.
  * Time: `leaseMs` counts on the server from execution; callers count from before the send.
  */
 export async function extend(
@@ -46,7 +53,7 @@ export async function extend(
   { leaseMs, tokens }: Wish,
 ): Promise<CountedExtension> {
   const args = [...countingArgs(of), String(leaseMs), String(tokens)];
-  const reply = await runScript(port, COUNTED_EXTEND, [of.keys.lock], args);
+  const reply = await runScript(port, COUNTED_EXTEND, countingKeys(of.keys), args);
   const [code, contended, echoes = 0, first] = reply as readonly [
     number,
     number?,

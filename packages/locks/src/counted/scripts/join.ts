@@ -3,7 +3,7 @@ import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import type { Wish } from '../../bid/bid.ts';
 import { wakeKey } from '../../keys.ts';
 import { PROMISE_GRACE_MS, QUEUE_OUTLIVES_MS } from '../../scripts/queue.ts';
-import { COUNTING, COUNTING_ARGS, type Counting } from './counting.ts';
+import { COUNTING, COUNTING_ARGS, COUNTING_KEYS, type Counting, countingKeys } from './counting.ts';
 import {
   ENTERING,
   ENTERING_ANSWERS,
@@ -14,20 +14,20 @@ import {
 } from './entering.ts';
 
 export const COUNTED_JOIN: Script = defineScript({
-  keys: 3,
+  keys: 4,
   lua: `-- Stands in the queue, and comes in with those at its head for whom there is room.
 --
--- KEYS[1] the gate, as for take
--- KEYS[2] touched when room is offered to the asker
--- KEYS[3] touched when the asker has become the first of the queue
+${COUNTING_KEYS}
+-- KEYS[3] touched when room is offered to the asker
+-- KEYS[4] touched when the asker has become the first of the queue
 ${COUNTING_ARGS}
 ${ENTERING_ARGS}
 --
 ${ENTERING_ANSWERS}
 ${COUNTING}
 -- GET so that this connection tracks them; before anything is decided, so that nothing is missed.
-redis.call('GET', KEYS[2])
 redis.call('GET', KEYS[3])
+redis.call('GET', KEYS[4])
 ${ENTERING}
 local function promise(left_ms)
   local stays_ms = left_ms + ${PROMISE_GRACE_MS}
@@ -47,8 +47,8 @@ end
 if stands_in() then
   local answer = enter()
   -- Nobody needs to hear of these any more, so the server need not remember that they were read.
-  touch(KEYS[2])
   touch(KEYS[3])
+  touch(KEYS[4])
   return answer
 end
 local answer = refuse()
@@ -61,13 +61,17 @@ return answer
  * Takes a permit, or stands in the queue of those who wait for one; there it stays for as long as it
  * asks again within the time answered, and a grace.
  *
- * Sends: EVALSHA `join` (3 keys), EVAL once on NOSCRIPT. Atomic: look, take and queue in one script.
+ * Sends: EVALSHA `join` (4 keys), EVAL once on NOSCRIPT. Atomic: look, take and queue in one script.
  * Time: as {@link take}.
  * Safe to repeat: a member stands in the queue once, and keeps its place.
  */
 export async function join(port: CommandPort, of: Counting, wish: Wish): Promise<Entering> {
   const { keys, member } = of;
-  const declared = [keys.lock, wakeKey(keys, 'turn', member), wakeKey(keys, 'next', member)];
+  const declared = [
+    ...countingKeys(keys),
+    wakeKey(keys, 'turn', member),
+    wakeKey(keys, 'next', member),
+  ];
   return enteringOf(
     await runScript(port, COUNTED_JOIN, declared, enteringArgs(of, wish)),
     wish.tokens,

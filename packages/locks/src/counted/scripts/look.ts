@@ -1,15 +1,15 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import { beside, type LockKeys } from '../../keys.ts';
+import { COUNTING_KEYS, countingKeys } from './counting.ts';
 
 export const COUNTED_LOOK: Script = defineScript({
-  keys: 1,
+  keys: 2,
   lua: `-- Tells for how long a lease still stands. Writes nothing.
 --
--- KEYS[1] the gate, as for take
+${COUNTING_KEYS}
 -- ARGV[1] member: the holder id, after 'w:' if it has the lock alone
--- ARGV[2] holders: members by the end of their lease, in the slot of the gate
--- ARGV[3] queue: members that wait, in the slot of the gate
+-- ARGV[2] queue: members that wait, in the slot of the gate
 --
 -- Answers {1, ms, contended} it stands for so long, whether others wait; {0} it stands no more
 --
@@ -17,12 +17,12 @@ export const COUNTED_LOOK: Script = defineScript({
 if not redis.call('HGET', KEYS[1], 'redcache:counted') then return {0} end
 local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
-local left = tonumber(redis.call('ZSCORE', ARGV[2], ARGV[1]) or '0') - ms
+local left = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or '0') - ms
 if left <= 0 then return {0} end
 -- Without the gate it would end, and somebody may have cut that short.
 local gate_ms = redis.call('PTTL', KEYS[1])
 if gate_ms >= 0 then left = math.min(left, gate_ms) end
-return {1, left, redis.call('ZCARD', ARGV[3]) > 0 and 1 or 0}
+return {1, left, redis.call('ZCARD', ARGV[2]) > 0 and 1 or 0}
 `,
 });
 
@@ -33,15 +33,15 @@ export type CountedLook =
 /**
  * Looks whether the lease of a member still stands, which makes the connection track the gate again.
  *
- * Sends: EVALSHA `look` (1 key), EVAL once on NOSCRIPT.
+ * Sends: EVALSHA `look` (2 keys), EVAL once on NOSCRIPT.
  */
 export async function look(
   port: CommandPort,
   keys: LockKeys,
   member: string,
 ): Promise<CountedLook> {
-  const args = [member, beside(keys, 'holders'), beside(keys, 'queue')];
-  const reply = await runScript(port, COUNTED_LOOK, [keys.lock], args);
+  const args = [member, beside(keys, 'queue')];
+  const reply = await runScript(port, COUNTED_LOOK, countingKeys(keys), args);
   const [code, remainingMs = 0, contended] = reply as readonly [number, number?, number?];
   if (code !== 1) return { is: 'deleted' };
   return { is: 'ours', remainingMs, contended: contended === 1 };

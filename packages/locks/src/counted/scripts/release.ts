@@ -1,13 +1,21 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import type { ReleaseOf } from '../../scripts/release.ts';
-import { COUNTING, COUNTING_ARGS, type Counting, countingArgs } from './counting.ts';
+import {
+  COUNTING,
+  COUNTING_ARGS,
+  COUNTING_KEYS,
+  type Counting,
+  countingArgs,
+  countingKeys,
+} from './counting.ts';
 
 export const COUNTED_RELEASE: Script = defineScript({
-  keys: 1,
+  keys: 2,
   lua: `-- Gives back a lease, an offer or a place in the queue, and offers what is free to those who wait.
 --
--- KEYS[1] the gate, as for take; deleted when nobody holds the lock any more
+${COUNTING_KEYS}; both are deleted
+--         when nobody does
 ${COUNTING_ARGS}
 -- ARGV[6] 'waiting': the member may stand in the queue, and leaves it
 --
@@ -34,7 +42,7 @@ return released
 /**
  * Gives back whatever the member has of the lock.
  *
- * Sends: EVALSHA `release` (1 key), EVAL once on NOSCRIPT. Atomic: leave and offer in one script.
+ * Sends: EVALSHA `release` (2 keys), EVAL once on NOSCRIPT. Atomic: leave and offer in one script.
  * Safe to repeat: it never gives back what is another's.
  */
 export async function release(
@@ -43,6 +51,6 @@ export async function release(
   which: ReleaseOf,
 ): Promise<'released' | 'deleted'> {
   const args = [...countingArgs(of), which];
-  const code = await runScript(port, COUNTED_RELEASE, [of.keys.lock], args);
+  const code = await runScript(port, COUNTED_RELEASE, countingKeys(of.keys), args);
   return code === 1 ? 'released' : 'deleted';
 }

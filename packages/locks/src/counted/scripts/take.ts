@@ -1,7 +1,7 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import type { Wish } from '../../bid/bid.ts';
-import { COUNTING, COUNTING_ARGS, type Counting } from './counting.ts';
+import { COUNTING, COUNTING_ARGS, COUNTING_KEYS, type Counting, countingKeys } from './counting.ts';
 import {
   ENTERING,
   ENTERING_ANSWERS,
@@ -12,10 +12,10 @@ import {
 } from './entering.ts';
 
 export const COUNTED_TAKE: Script = defineScript({
-  keys: 1,
+  keys: 2,
   lua: `-- Lets one in if there is room and nobody waits, or if room was offered to it.
 --
--- KEYS[1] the gate: a hash that says what kind of lock it is, while anybody holds it
+${COUNTING_KEYS}
 ${COUNTING_ARGS}
 ${ENTERING_ARGS}
 --
@@ -30,11 +30,11 @@ return refuse()
 /**
  * Takes a permit, if there is one and nobody stands in the queue.
  *
- * Sends: EVALSHA `take` (1 key), EVAL once on NOSCRIPT. Atomic: look and take in one script.
+ * Sends: EVALSHA `take` (2 keys), EVAL once on NOSCRIPT. Atomic: look and take in one script.
  * Time: the lease counts on the server from execution; callers count from before the send.
  * Safe to repeat: for the same member it starts the lease anew, under a higher token.
  */
 export async function take(port: CommandPort, of: Counting, wish: Wish): Promise<Entering> {
-  const reply = await runScript(port, COUNTED_TAKE, [of.keys.lock], enteringArgs(of, wish));
+  const reply = await runScript(port, COUNTED_TAKE, countingKeys(of.keys), enteringArgs(of, wish));
   return enteringOf(reply, wish.tokens);
 }

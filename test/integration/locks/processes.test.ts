@@ -2,7 +2,7 @@ import { expect, inject, test } from 'vitest';
 import type { handlers as locker } from '../../children/locker.ts';
 import { startChildren } from '../../support/children.ts';
 import { eventually } from '../../support/eventually.ts';
-import { freshKey, inRedis, openClient } from './ground.ts';
+import { freshKey, inRedis, openClient, openLocks } from './ground.ts';
 
 const url = inject('redis').standalone;
 
@@ -25,8 +25,8 @@ test('a process that waits is woken by the push when another releases', async ()
   const first = await one?.request('acquire', key, 60_000);
   const woken = two?.event('woken');
   const waiting = two?.request('acquire', key, 60_000);
-  // It answers in order, so it has asked for the lock before it answers this.
-  await two?.request('acquire', freshKey('other'), 60_000);
+  const { locks } = await openLocks(url);
+  await eventually(async () => (await locks.inspect(key)).waitingProcesses === 1);
   expect(await one?.request('release', key)).toBe('released');
   expect(await waiting).toBeGreaterThan(first as bigint);
   expect(await woken).toMatchObject({ key, cause: 'push' });

@@ -1,33 +1,22 @@
 import { type Clock, type CommandPort, ConfigError } from '@redcache/core';
-import type { Bid, Stir, Wish } from '../bid/bid.ts';
-import type { Tokens } from '../bid/tokens.ts';
-import type { Connections } from '../connections.ts';
-import type { LossReason } from '../errors.ts';
-import { type LockKeys, wakeKey } from '../keys.ts';
-import type { Extension, Verdict } from '../lease/commands.ts';
-import type { Heard } from '../lease/listen.ts';
+import type { Wish } from '../bid/bid.ts';
+import { KeyBid, type KeyBidParts, type ScriptedExtension } from '../bid/key-bid.ts';
+import type { Verdict } from '../lease/commands.ts';
 import type { Access } from '../options.ts';
 import type { Answer } from '../scripts/answer.ts';
-import type { Tally } from '../tally.ts';
 import { describeKind, type Kind, memberOf } from './kind.ts';
 import { LapsingTokens } from './lapsing-tokens.ts';
 import type { Counting } from './scripts/counting.ts';
 import type { Entering } from './scripts/entering.ts';
-import { type CountedExtension, extend } from './scripts/extend.ts';
+import { extend } from './scripts/extend.ts';
 import { join } from './scripts/join.ts';
 import { type CountedLook, look } from './scripts/look.ts';
 import { release } from './scripts/release.ts';
 import { take } from './scripts/take.ts';
 
-export interface CountedBidParts {
-  readonly connections: Connections;
-  /** The lock as its users call it. */
-  readonly key: string;
-  readonly keys: LockKeys;
+export interface CountedBidParts extends KeyBidParts {
   readonly kind: Kind;
-  readonly holder: string;
   readonly access: Access | undefined;
-  readonly tally: Tally;
   readonly clock: Clock;
   /** For how long a lease is passed on before Redis is asked whether others wait. */
   readonly lapseMs: number;
@@ -39,42 +28,17 @@ interface Taken {
 }
 
 /** A bid for one permit of a lock that several may hold, or for all of it. */
-export class CountedBid implements Bid {
-  readonly holder: string;
-  readonly tokens: Tokens;
-  readonly #parts: CountedBidParts;
+export class CountedBid extends KeyBid {
+  readonly #kind: Kind;
   readonly #counting: Counting;
-  #contended = false;
-  #reserve = 0;
-  #lossFoundAtRelease: LossReason = 'deleted';
 
   constructor(parts: CountedBidParts) {
     const { holder, access, keys, kind, clock, lapseMs } = parts;
-    this.holder = holder;
-    this.tokens = new LapsingTokens(clock, lapseMs);
-    this.#parts = parts;
-    this.#counting = { keys, kind, member: memberOf(holder, access) };
-  }
-
-  get isUp(): boolean {
-    return this.#parts.connections.current.isUp;
-  }
-
-  get hears(): boolean {
-    return this.#parts.connections.current.tracks(this.#parts.keys.lock);
-  }
-
-  get contended(): boolean {
-    return this.#contended;
-  }
-
-  get lossFoundAtRelease(): LossReason {
-    return this.#lossFoundAtRelease;
-  }
-
-  listen(tell: (heard: Heard) => void): () => void {
-    const { connections, keys } = this.#parts;
-    return connections.current.watch(keys.lock, tell);
+    const member = memberOf(holder, access);
+    const tokens = new LapsingTokens(clock, lapseMs);
+    super(parts, { tokens, waiter: member, lossFound: 'deleted' });
+    this.#kind = kind;
+    this.#counting = { keys, kind, member };
   }
 
   take(wish: Wish): Promise<Answer> {
@@ -85,63 +49,22 @@ export class CountedBid implements Bid {
     return this.#enter((port) => join(port, this.#counting, wish));
   }
 
-  onStir(tell: (stir: Stir) => void): () => void {
-    const { connections, keys } = this.#parts;
-    const { engine } = connections.current;
-    const { member } = this.#counting;
-    const stops = [
-      this.listen((heard) => tell(heard === 'down' || heard === 'close' ? 'disconnect' : heard)),
-      ...(['turn', 'next'] as const).map((name) =>
-        engine.onInvalidation(wakeKey(keys, name, member), (cause) => {
-          if (cause === 'push') tell(name);
-        }),
-      ),
-    ];
-    return () => {
-      for (const stop of stops) stop();
-    };
-  }
-
-  reserveWithNextExtension(tokens: number): void {
-    this.#reserve = tokens;
-  }
-
-  async extend(leaseMs: number): Promise<Extension> {
-    const wish = { leaseMs, tokens: this.#reserve };
-    const heard = this.hears;
-    const answer = await this.#ask<CountedExtension | Taken>(
-      (port) => extend(port, this.#counting, wish),
-      { is: 'taken' },
-    );
-    if (answer.is !== 'extended') return answer;
-    const { contended, tokens, echoes } = answer;
-    this.#parts.tally.extended();
-    this.#contended = contended;
-    if (tokens !== undefined) {
-      this.#reserve = 0;
-      this.tokens.add(tokens);
-    }
-    // As for the plain lock: what is not heard is not waited for.
-    return { is: 'extended', echoes: heard && this.hears ? echoes : 0 };
-  }
-
   async verify(): Promise<Verdict> {
-    const { keys } = this.#parts;
-    const { member } = this.#counting;
+    const { keys, member } = this.#counting;
     const seen = await this.#ask<CountedLook | Taken>((port) => look(port, keys, member), {
       is: 'taken',
     });
-    if (seen.is === 'ours') this.#contended = seen.contended;
+    if (seen.is === 'ours') this.isContended = seen.contended;
     return seen;
   }
 
   async release(): Promise<'released' | 'lost'> {
-    const answer = await this.#ask<'released' | LossReason>(
+    const answer = await this.#ask<'released' | 'deleted' | 'taken'>(
       (port) => release(port, this.#counting, 'holding'),
       'taken',
     );
     if (answer === 'released') return answer;
-    this.#lossFoundAtRelease = answer;
+    this.lossFound = answer;
     return 'lost';
   }
 
@@ -149,27 +72,25 @@ export class CountedBid implements Bid {
     return this.#ask<unknown>((port) => release(port, this.#counting, 'waiting'), 'deleted');
   }
 
-  findEars(): Promise<void> {
-    return this.#parts.connections.contended(this.#parts.key);
+  protected sendExtension(wish: Wish): Promise<ScriptedExtension> {
+    return this.#ask<ScriptedExtension>((port) => extend(port, this.#counting, wish), {
+      is: 'taken',
+    });
   }
 
   async #enter(command: (port: CommandPort) => Promise<Entering>): Promise<Answer> {
-    const { connections, key, kind } = this.#parts;
+    const { connections, key } = this.place;
     const answer = await connections.current.send(key, command, asItIs);
     if (answer.is === 'other') {
       const there = answer.name === '' ? 'something that is no lock' : describeKind(answer.name);
-      const message = `lock '${key}': its key in Redis is in use as ${there}, not as ${describeKind(kind.name)}`;
+      const message = `lock '${key}': its key in Redis is in use as ${there}, not as ${describeKind(this.#kind.name)}`;
       throw new ConfigError(message, { key });
     }
-    if (answer.is === 'acquired') {
-      this.#contended = answer.contended;
-      this.tokens.add(answer.tokens);
-    }
-    return answer;
+    return this.noteAnswer(answer);
   }
 
   #ask<T>(command: (port: CommandPort) => Promise<T>, otherType: T): Promise<T> {
-    const { connections, key } = this.#parts;
+    const { connections, key } = this.place;
     return connections.current.ask(key, command, asItIs, otherType);
   }
 }

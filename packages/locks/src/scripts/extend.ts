@@ -1,8 +1,8 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
+import type { ScriptedExtension } from '../bid/key-bid.ts';
 import { beside, type LockKeys } from '../keys.ts';
 import type { AcquireWish } from './acquire.ts';
-import type { TokenBlock } from './answer.ts';
 import { FENCING } from './fencing.ts';
 
 export const EXTEND: Script = defineScript({
@@ -32,15 +32,6 @@ return {1, contended, text(reserve(ARGV[3], ARGV[2], count, now_us()))}
 `,
 });
 
-export type ExtendAnswer =
-  | {
-      readonly is: 'extended';
-      readonly contended: boolean;
-      readonly tokens: TokenBlock | undefined;
-    }
-  | { readonly is: 'deleted' }
-  | { readonly is: 'taken' };
-
 /**
  * Extends the lease of `holder`, if it still has the lock; `tokens` reserves so many more.
  * {@link extensionOf} reads the reply.
@@ -57,9 +48,10 @@ export function extend(
   return runScript(port, EXTEND, [keys.lock], args);
 }
 
-export function extensionOf(reply: unknown, tokens: number): ExtendAnswer {
+export function extensionOf(reply: unknown, tokens: number): ScriptedExtension {
   const [code, contended, first] = reply as readonly [number, number?, string?];
   if (code !== 1) return { is: code === 0 ? 'deleted' : 'taken' };
   const reserved = first === undefined ? undefined : { first: BigInt(first), count: tokens };
-  return { is: 'extended', contended: contended === 1, tokens: reserved };
+  // The key was read, written and read again.
+  return { is: 'extended', contended: contended === 1, echoes: 1, tokens: reserved };
 }

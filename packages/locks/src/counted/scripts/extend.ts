@@ -1,7 +1,7 @@
 import type { CommandPort } from '@redcache/core';
 import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import type { Wish } from '../../bid/bid.ts';
-import type { TokenBlock } from '../../scripts/answer.ts';
+import type { ScriptedExtension } from '../../bid/key-bid.ts';
 import {
   COUNTING,
   COUNTING_ARGS,
@@ -32,15 +32,6 @@ return {1, contended(), keep_gate(found), token}
 `,
 });
 
-export type CountedExtension =
-  | {
-      readonly is: 'extended';
-      readonly contended: boolean;
-      readonly echoes: number;
-      readonly tokens: TokenBlock | undefined;
-    }
-  | { readonly is: 'deleted' };
-
 /**
  * Extends the lease of a member, if it still stands; `tokens` reserves so many more.
  *
@@ -51,7 +42,7 @@ export async function extend(
   port: CommandPort,
   of: Counting,
   { leaseMs, tokens }: Wish,
-): Promise<CountedExtension> {
+): Promise<ScriptedExtension> {
   const args = [...countingArgs(of), String(leaseMs), String(tokens)];
   const reply = await runScript(port, COUNTED_EXTEND, countingKeys(of.keys), args);
   const [code, contended, echoes = 0, first] = reply as readonly [

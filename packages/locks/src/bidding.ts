@@ -29,11 +29,11 @@ export interface Bidder {
   /** Polled as often as the settings allow. */
   onPolledOut(attempts: number): void;
   /** The end of a bidding: the lease is had, */
-  onWon(bidding: Bidding, bid: Bid, lease: Lease): void;
+  onWon(bid: Bid, lease: Lease): void;
   /** or somebody has it, and it was not to wait, */
-  onRefused(bidding: Bidding): void;
+  onRefused(): void;
   /** or something does not pass by itself. */
-  onFailed(bidding: Bidding, error: unknown): void;
+  onFailed(error: unknown): void;
   /** A lease that was won is lost. */
   readonly onLost: (reason: LossReason, lease: Lease) => void;
 }
@@ -87,7 +87,7 @@ export class Bidding {
   #wish: Wish = { leaseMs: 0, tokens: 0 };
   #polls = 0;
   #failures = 0;
-  /** The attempt that is under way, and whether it stands in the queue for it. */
+  /** The attempt that is under way. */
   #sent: Promise<Answer> | undefined;
   /** An attempt of ours may have left something in Redis. */
   #mayStand = false;
@@ -137,7 +137,7 @@ export class Bidding {
         if (this.#hasMoved) lease.moveTo((tell) => bid.listen(tell));
         if (lease.isHeld) {
           this.#stop();
-          bidder.onWon(this, bid, lease);
+          bidder.onWon(bid, lease);
           return;
         }
         this.#mayStand = true;
@@ -148,7 +148,7 @@ export class Bidding {
           this.#noteHeld(answer);
           if (how === 'try') {
             this.end();
-            bidder.onRefused(this);
+            bidder.onRefused();
             return;
           }
           try {
@@ -163,7 +163,7 @@ export class Bidding {
       if (this.#ended) return;
       if (!isPassing(error, how)) {
         this.end();
-        bidder.onFailed(this, error);
+        bidder.onFailed(error);
         return;
       }
       this.#lastFailure = error;
@@ -189,7 +189,7 @@ export class Bidding {
         ),
         this.#leftover(),
       );
-    else if (this.#mayStand) releases.now(this.#leftover());
+    else if (stands) releases.now(this.#leftover());
   }
 
   /** Another connection is used from now on. */
@@ -289,7 +289,7 @@ export class Bidding {
 
   async #sleepInQueue(endMs: number): Promise<Woken> {
     // What was pushed before the answer was here may have been the echo of our own write.
-    if (!unexplained(this.#echoes) || this.#isBehind) this.#wake.forget('push');
+    if (this.#isNoReason) this.#wake.forget('push');
     const staggerMs = Math.min((this.#place ?? 0) * STAGGER_MS, LONGEST_STAGGER_MS);
     this.#wake.forget('next');
     const { clock } = this.#parts.settings;
@@ -322,9 +322,7 @@ export class Bidding {
     if (stir === 'push') {
       this.#echoes = pushSeen(this.#echoes);
       // While an attempt is under way nobody knows yet; what is kept is judged when it is answered.
-      if (this.#sent === undefined && !unexplained(this.#echoes)) return;
-      // Those further back are woken when it is their turn.
-      if (this.#sent === undefined && this.#isBehind) return;
+      if (this.#sent === undefined && this.#isNoReason) return;
     }
     if (stir === 'next') {
       this.#place = 0;
@@ -333,9 +331,10 @@ export class Bidding {
     this.#wake.wake(stir);
   }
 
-  /** Others stand before it in the queue. */
-  get #isBehind(): boolean {
-    return this.#joins && this.#place !== undefined && this.#place > 0;
+  /** What was pushed is our own echo, or others stand before it, and it is woken when it is its turn. */
+  get #isNoReason(): boolean {
+    const isBehind = this.#joins && this.#place !== undefined && this.#place > 0;
+    return isBehind || !unexplained(this.#echoes);
   }
 
   #stop(): void {

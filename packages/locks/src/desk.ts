@@ -132,7 +132,7 @@ export class Desk implements Bidder, TenureHome {
         wanted: () => this.#wishOf(wanted),
         onHeld: () => {},
         onPolledOut: () => {},
-        onWon: (_bidding, bid, lease) => {
+        onWon: (bid, lease) => {
           over();
           const tenure = this.#begin(bid, lease, wanted);
           this.#passed(tenure);
@@ -146,7 +146,7 @@ export class Desk implements Bidder, TenureHome {
           resolve(null);
           this.#rest();
         },
-        onFailed: (_bidding, error) => {
+        onFailed: (error) => {
           over();
           reject(error);
           this.#rest();
@@ -364,7 +364,7 @@ export class Desk implements Bidder, TenureHome {
     this.#queue.first?.fail(error);
   }
 
-  onWon(_bidding: Bidding, bid: Bid, lease: Lease): void {
+  onWon(bid: Bid, lease: Lease): void {
     this.#bidding = undefined;
     this.#supersede(this.#begin(bid, lease, this.#askedFor));
     this.#serve();
@@ -373,7 +373,7 @@ export class Desk implements Bidder, TenureHome {
   /** It waits, so it is never refused. */
   onRefused(): void {}
 
-  onFailed(_bidding: Bidding, error: unknown): void {
+  onFailed(error: unknown): void {
     this.#bidding = undefined;
     this.#queue.first?.fail(error);
     this.#serve();

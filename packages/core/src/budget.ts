@@ -1,4 +1,5 @@
 import type { Clock, Timer } from './clock.ts';
+import { Queue, type Queued } from './queue.ts';
 
 /** What {@link Budget.bound} answers when time ran out first. */
 export const TIMED_OUT: unique symbol = Symbol('timed out');
@@ -9,11 +10,11 @@ export const TIMED_OUT: unique symbol = Symbol('timed out');
  */
 const LATE_MS = 5;
 
-interface Waiting {
+interface Waiting extends Queued {
   readonly deadlineAtMs: number;
   readonly end: () => void;
-  before: Waiting | undefined;
-  after: Waiting | undefined;
+  before: this | undefined;
+  after: this | undefined;
 }
 
 /**
@@ -24,9 +25,7 @@ interface Waiting {
 export class Budget {
   readonly budgetMs: number;
   readonly #clock: Clock;
-  /** The first of a list: a set that fills and empties all the time would be made anew each time. */
-  #first: Waiting | undefined;
-  #last: Waiting | undefined;
+  readonly #waiting = new Queue<Waiting>();
   #timer: Timer | undefined;
   readonly #onSettled: (() => void)[] = [];
 
@@ -50,7 +49,7 @@ export class Budget {
 
   /** Resolves when nothing is waited for, each by its answer or by the budget. */
   settled(): Promise<void> {
-    if (this.#first === undefined) return Promise.resolve();
+    if (this.#waiting.first === undefined) return Promise.resolve();
     return new Promise((resolve) => this.#onSettled.push(resolve));
   }
 
@@ -62,12 +61,10 @@ export class Budget {
       const waiting: Waiting = {
         deadlineAtMs: this.#clock.nowMs() + this.budgetMs,
         end: () => end(resolve, reject),
-        before: this.#last,
+        before: undefined,
         after: undefined,
       };
-      if (this.#last === undefined) this.#first = waiting;
-      else this.#last.after = waiting;
-      this.#last = waiting;
+      this.#waiting.push(waiting);
       this.#arm();
       promise.then(
         (value) => {
@@ -83,10 +80,8 @@ export class Budget {
   }
 
   #leave(waiting: Waiting): void {
-    // It has left already, when its time was over.
-    if (waiting.before === undefined && this.#first !== waiting) return;
-    this.#remove(waiting);
-    if (this.#first !== undefined) return;
+    // It may have left already, when its time was over.
+    if (!this.#waiting.remove(waiting) || this.#waiting.first !== undefined) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#settle();
@@ -95,8 +90,9 @@ export class Budget {
   /** The timer stays where it is when the first wait ends well: firing early costs less than moving it. */
   #arm(): void {
     if (this.#timer !== undefined) return;
-    if (this.#first === undefined) return;
-    const { deadlineAtMs } = this.#first;
+    const { first } = this.#waiting;
+    if (first === undefined) return;
+    const { deadlineAtMs } = first;
     const delayMs = Math.max(0, deadlineAtMs - this.#clock.nowMs());
     this.#timer = this.#clock.setTimer(delayMs, () => {
       const isLate = this.#clock.nowMs() > deadlineAtMs + LATE_MS;
@@ -109,7 +105,7 @@ export class Budget {
     this.#timer = undefined;
     this.#expire();
     this.#arm();
-    if (this.#first === undefined) this.#settle();
+    if (this.#waiting.first === undefined) this.#settle();
   }
 
   #settle(): void {
@@ -118,21 +114,11 @@ export class Budget {
 
   #expire(): void {
     const nowMs = this.#clock.nowMs();
-    for (let waiting = this.#first; waiting !== undefined; waiting = this.#first) {
+    const queue = this.#waiting;
+    for (let waiting = queue.first; waiting !== undefined; waiting = queue.first) {
       if (waiting.deadlineAtMs > nowMs) return;
-      this.#remove(waiting);
+      queue.remove(waiting);
       waiting.end();
     }
-  }
-
-  #remove(waiting: Waiting): void {
-    const { before, after } = waiting;
-    if (before === undefined) this.#first = after;
-    else before.after = after;
-    if (after === undefined) this.#last = before;
-    else after.before = before;
-    // What is kept of it by its promise keeps none of the others.
-    waiting.before = undefined;
-    waiting.after = undefined;
   }
 }

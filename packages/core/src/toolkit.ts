@@ -24,5 +24,6 @@ export {
   readOptions,
   text,
 } from './options.ts';
+export { Queue, type Queued } from './queue.ts';
 export { defineScript, isServerError, runScript, type Script } from './script.ts';
 export { ShortLivedMap } from './short-lived-map.ts';

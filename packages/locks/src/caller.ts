@@ -1,8 +1,8 @@
 import type { Clock } from '@redcache/core';
+import type { Queued } from '@redcache/core/toolkit';
 import type { HeldLock } from './lock.ts';
 import type { AcquireSettings } from './options.ts';
 import { Patience } from './patience.ts';
-import type { Queued } from './queue.ts';
 
 /** Where a caller waits. */
 export interface WaitingPlace {

@@ -1,4 +1,5 @@
 import { UnavailableError } from '@redcache/core';
+import { Queue } from '@redcache/core/toolkit';
 import type { Bid } from './bid/bid.ts';
 import { type Bidder, Bidding, type How, type Wanted } from './bidding.ts';
 import { Caller } from './caller.ts';
@@ -8,7 +9,6 @@ import type { Lease } from './lease/lease.ts';
 import { HeldLock } from './lock.ts';
 import type { Access, AcquireSettings, LocksSettings } from './options.ts';
 import { Patience } from './patience.ts';
-import { Queue } from './queue.ts';
 import type { Releases } from './releases.ts';
 import type { Tally } from './tally.ts';
 import { Tenure, type TenureHome } from './tenure.ts';

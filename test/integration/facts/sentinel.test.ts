@@ -145,7 +145,8 @@ test('the same with an address map: it opens new clients in place of all, and an
   );
   proxy.resume();
   member.destroy();
-  await member.connect();
+  // It may be destroyed once more while it connects: that is the sentinel client at work.
+  member.connect().catch(() => {});
   expect(await sent).toBe(2);
   expect(member.isOpen).toBe(false);
   expect(await memberOf(raw as never)).not.toBe(member);

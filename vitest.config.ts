@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { counts } from './test/support/counts.ts';
@@ -12,8 +13,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     reporters: ['default', counts],
-    // Not one core fewer, which of two leaves one: most tests wait for servers.
-    maxWorkers: '100%',
+    // More than a small machine has cores: most tests wait for servers.
+    maxWorkers: Math.max(4, availableParallelism()),
     coverage: {
       provider: 'v8',
       include: ['packages/*/src/**'],

@@ -26,7 +26,7 @@ export function runScript(
   keys: readonly string[],
   args: readonly string[],
 ): Promise<unknown> {
-  const command = ['EVALSHA', script.sha1, String(script.keys), ...keys, ...args];
+  const command = ['EVALSHA', script.sha1, String(keys.length), ...keys, ...args];
   return port.send(command).catch((error: unknown) => {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
     return port.send(['EVAL', script.lua, ...command.slice(2)]);

@@ -20,8 +20,8 @@ export interface ConnectionSource {
   readonly first: Connected;
   /** Opens one more that is tracked, in that database; left out where the first will do. */
   readonly openTracked?: (database: number) => OwnTracked | Promise<OwnTracked>;
-  /** There is only the database 0, so nobody need be asked. */
-  readonly hasOneDatabase?: boolean;
+  /** A cluster: keys are in different places, and there is only the database 0. */
+  readonly hasSlots?: boolean;
 }
 
 export function sourceOf(client: AnyClient, mode: TrackingMode): ConnectionSource {
@@ -31,13 +31,14 @@ export function sourceOf(client: AnyClient, mode: TrackingMode): ConnectionSourc
     engine: createTrackingCache(),
     tracks: () => false,
   });
-  if (mode === 'poll') return { first: untracked() };
+  const hasSlots = !selectsDatabase(client);
+  if (mode === 'poll') return { first: untracked(), hasSlots };
   const tracked = trackedOf(client);
-  if (tracked !== undefined) return { first: tracked };
+  if (tracked !== undefined) return { first: tracked, hasSlots };
   return {
     first: untracked(),
     openTracked: (database) => openTracked(client, database),
-    hasOneDatabase: !selectsDatabase(client),
+    hasSlots,
   };
 }
 
@@ -50,7 +51,7 @@ export class Connections {
   readonly #budget: Budget;
   readonly #onMoved: (link: Link) => void;
   readonly #first: Link;
-  readonly #hasOneDatabase: boolean;
+  readonly #hasSlots: boolean;
   #current: Link;
   #openTracked: ConnectionSource['openTracked'];
   #closed = false;
@@ -60,8 +61,8 @@ export class Connections {
     this.#budget = budget;
     this.#onMoved = onMoved;
     this.#openTracked = source.openTracked;
-    this.#hasOneDatabase = source.hasOneDatabase === true;
-    this.#first = new Link(source.first, budget);
+    this.#hasSlots = source.hasSlots === true;
+    this.#first = new Link(source.first, budget, source.hasSlots);
     this.#current = this.#first;
   }
 
@@ -82,7 +83,7 @@ export class Connections {
     const open = this.#openTracked;
     if (open === undefined) return;
     this.#openTracked = undefined;
-    const database = this.#hasOneDatabase ? 0 : await this.#askDatabase(key);
+    const database = this.#hasSlots ? 0 : await this.#askDatabase(key);
     if (this.#closed) return;
     if (database === undefined) {
       this.#openTracked = open;
@@ -97,7 +98,7 @@ export class Connections {
       tracked.close();
       return;
     }
-    const link = new Link(tracked, this.#budget);
+    const link = new Link(tracked, this.#budget, this.#hasSlots);
     const stop = tracked.port.onConnection((connection) =>
       this.#use(connection === 'up' ? link : this.#first),
     );

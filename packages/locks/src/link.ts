@@ -1,5 +1,4 @@
 import {
-  type CommandPort,
   ConfigError,
   type Connection,
   isRedcacheError,
@@ -9,12 +8,13 @@ import {
 } from '@redcache/core';
 import type { Connected } from '@redcache/core/node-redis';
 import { type Budget, isServerError, ShortLivedMap } from '@redcache/core/toolkit';
+import { BatchingPort } from './batching-port.ts';
 import type { Heard } from './lease/listen.ts';
 import { Natives } from './natives.ts';
 
 /** The way to Redis: one connection, and the engine that hears its pushes, if any do come. */
 export class Link {
-  readonly port: CommandPort;
+  readonly port: BatchingPort;
   readonly engine: TrackingCache;
   readonly natives: Natives;
   readonly #tracks: Connected['tracks'];
@@ -23,10 +23,10 @@ export class Link {
   readonly #watching = new ShortLivedMap<symbol, (heard: Heard) => void>();
   #connection: Connection = 'down';
 
-  constructor({ port, engine, tracks }: Connected, budget: Budget) {
-    this.port = port;
+  constructor({ port, engine, tracks }: Connected, budget: Budget, hasSlots = false) {
+    this.port = new BatchingPort(port, { mayBatch: !hasSlots, isUp: () => this.isUp });
     this.engine = engine;
-    this.natives = new Natives(port);
+    this.natives = new Natives(this.port);
     this.#tracks = tracks;
     this.#budget = budget;
     this.#stop = this.port.onConnection((connection) => {
@@ -69,7 +69,7 @@ export class Link {
    */
   send<T, R>(
     key: string,
-    command: (port: CommandPort) => Promise<R>,
+    command: (port: BatchingPort) => Promise<R>,
     read: (reply: R) => T,
     otherType?: T,
   ): Promise<T> {
@@ -84,7 +84,7 @@ export class Link {
   /** As {@link send}; throws {@link OutcomeUnknownError} as well when the time for an answer is over. */
   ask<T, R>(
     key: string,
-    command: (port: CommandPort) => Promise<R>,
+    command: (port: BatchingPort) => Promise<R>,
     read: (reply: R) => T,
     otherType?: T,
   ): Promise<T> {

@@ -1,6 +1,6 @@
 import { ClosedError, ConfigError, OutcomeUnknownError, UnavailableError } from '@redcache/core';
 import { Budget, checkKey, countTo, ShortLivedMap } from '@redcache/core/toolkit';
-import { uuidv7 } from 'uuidv7';
+
 import type { Bid } from './bid/bid.ts';
 import { LockBid } from './bid/lock-bid.ts';
 import { type Body, type BodyArguments, readBody, runHolding } from './body.ts';
@@ -14,6 +14,7 @@ import { inspect as inspectCounted } from './counted/scripts/inspect.ts';
 import { Semaphore } from './counted/semaphore.ts';
 import { countedView } from './counted/view.ts';
 import { Desk, type DeskRules } from './desk.ts';
+import { newHolder } from './holder-ids.ts';
 import { type LockView, localView, lockView } from './inspection.ts';
 import { lockKeys, spreadKeys } from './keys.ts';
 import type { HeldLock, Lock } from './lock.ts';
@@ -345,12 +346,12 @@ export class Locks implements AsyncDisposable {
     const settings = this.#settings;
     const [only] = places;
     if (places.length === 1 && only !== undefined) {
-      const bid = (): Bid => new LockBid({ ...only, key, tally: this.#tally, holder: uuidv7() });
+      const bid = (): Bid => new LockBid({ ...only, key, tally: this.#tally, holder: newHolder() });
       return { settings, rules: { bid, ...ONE_AT_A_TIME } };
     }
     const { clock, retry, commandTimeoutMs } = settings;
     const [budget, releases, tally] = [this.#budget, this.#releases, this.#tally];
-    const parts = { key, places, newHolder: uuidv7, clock, retry, budget, releases, tally };
+    const parts = { key, places, newHolder, clock, retry, budget, releases, tally };
     return {
       // Each round is bounded by itself, so that whoever asks is told every vote.
       settings: { ...settings, commandTimeoutMs: ROUNDS * commandTimeoutMs },

@@ -6,6 +6,7 @@ import { LockBid } from '../src/bid/lock-bid.ts';
 import type { Connections } from '../src/connections.ts';
 import { lockKeys } from '../src/keys.ts';
 import { Link } from '../src/link.ts';
+import type { Lock } from '../src/lock.ts';
 import { openLocks } from './support/lock-ground.ts';
 import { ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
@@ -53,11 +54,18 @@ test('one who takes the lock by force from its own process has it alone, whoever
 
 test('one who has got the lock anew is the only one of its process, before Redis has said what became of the other', async () => {
   const { locks, port, server } = await openLocks();
-  const trying = locks.tryAcquire('k');
-  server.del('l:k');
-  const acquiring = locks.acquire('k');
-  // Nothing is answered any more but these two.
-  port.hang();
+  const { trying, acquiring } = await new Promise<{
+    trying: Promise<Lock | null>;
+    acquiring: Promise<Lock>;
+  }>((resolve) => {
+    setImmediate(() => {
+      const trying = locks.tryAcquire('k');
+      server.del('l:k');
+      resolve({ trying, acquiring: locks.acquire('k') });
+      // Nothing is answered any more but these two, of which the second leaves at the end of the turn.
+      process.nextTick(() => port.hang());
+    });
+  });
   const [tried, acquired] = [await trying, await acquiring];
   expect(tried?.signal.reason).toMatchObject({ reason: 'taken' });
   expect(acquired.remainingMs()).toBeGreaterThan(0);

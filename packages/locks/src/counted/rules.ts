@@ -1,6 +1,6 @@
-import { uuidv7 } from 'uuidv7';
 import type { Connections } from '../connections.ts';
 import type { DeskRules } from '../desk.ts';
+import { newHolder } from '../holder-ids.ts';
 import { lockKeys } from '../keys.ts';
 import type { AcquireSettings, LocksSettings } from '../options.ts';
 import type { Tally } from '../tally.ts';
@@ -51,7 +51,7 @@ function bidder({ key, kind, settings, connections, tally }: CountedRulesParts):
   const keys = lockKeys(settings.prefix, key);
   const { clock, handoff } = settings;
   const shared = { connections, key, keys, kind, tally, clock, lapseMs: handoff.maxMs };
-  return ({ access }) => new CountedBid({ ...shared, holder: uuidv7(), access });
+  return ({ access }) => new CountedBid({ ...shared, holder: newHolder(), access });
 }
 
 /** Its time is the time of all who use it, so it does only for those who want it just so. */

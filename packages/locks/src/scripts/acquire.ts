@@ -1,11 +1,12 @@
-import type { CommandPort } from '@redcache/core';
-import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
+import type { BatchingPort } from '../batching-port.ts';
 import type { LockKeys } from '../keys.ts';
 import type { Answer } from './answer.ts';
+import { type BatchedScript, defineBatched } from './batched.ts';
 import { FENCING } from './fencing.ts';
 
-export const ACQUIRE: Script = defineScript({
-  keys: 1,
+export const ACQUIRE: BatchedScript = defineBatched({
+  args: 6,
+  shared: FENCING,
   lua: `-- Takes the lock for a holder, or says how long it is taken.
 --
 -- KEYS[1] the lock: '<holder>:<fencing token>', and '+' if others wait in the queue; expires with
@@ -23,7 +24,7 @@ export const ACQUIRE: Script = defineScript({
 --         without end; {-1, 0} the key holds text without end that no lock wrote
 --
 -- A holder that asks again has not heard the first answer: it gets the whole lease and new tokens.
-${FENCING}
+
 local mine = ARGV[1] .. ':'
 local count = tonumber(ARGV[5])
 local fence = ARGV[3] .. 'fence' .. ARGV[4]
@@ -38,22 +39,26 @@ if redis.call('SET', KEYS[1], mine .. text(token), 'NX', 'PX', ARGV[2]) then
     return type(reserved) == 'table' and reserved or redis.error_reply(tostring(reserved))
   end
   if reserved ~= token then redis.call('SET', KEYS[1], mine .. text(reserved), 'PX', ARGV[2]) end
-  -- GET so that this connection tracks the key: the holder hears what others do.
-  redis.call('GET', KEYS[1])
-  return {1, text(reserved), 0, 0}
+  return function()
+    -- GET so that this connection tracks the key: the holder hears what others do.
+    redis.call('GET', KEYS[1])
+    return {1, text(reserved), 0, 0}
+  end
 end
 
-local value = redis.call('GET', KEYS[1])
-local left = redis.call('PTTL', KEYS[1])
-if left == -1 and not string.find(value, '^[%x-]+:%d+%+?$') then return {-1, 0} end
-if string.sub(value, 1, #mine) ~= mine and ARGV[6] ~= 'force' then return {0, left} end
+return function()
+  local value = redis.call('GET', KEYS[1])
+  local left = redis.call('PTTL', KEYS[1])
+  if left == -1 and not string.find(value, '^[%x-]+:%d+%+?$') then return {-1, 0} end
+  if string.sub(value, 1, #mine) ~= mine and ARGV[6] ~= 'force' then return {0, left} end
 
-local mark = string.sub(value, -1) == '+' and '+' or ''
-token = text(reserve(fence, ARGV[2], count, token))
-redis.call('SET', KEYS[1], mine .. token .. mark, 'PX', ARGV[2])
--- GET because the write above made the connection forget the key.
-redis.call('GET', KEYS[1])
-return {1, token, #mark, 1}
+  local mark = string.sub(value, -1) == '+' and '+' or ''
+  token = text(reserve(fence, ARGV[2], count, token))
+  redis.call('SET', KEYS[1], mine .. token .. mark, 'PX', ARGV[2])
+  -- GET because the write above made the connection forget the key.
+  redis.call('GET', KEYS[1])
+  return {1, token, #mark, 1}
+end
 `,
 });
 
@@ -67,18 +72,19 @@ export interface AcquireWish {
 /**
  * Takes the lock for `holder`. {@link answerOf} reads the reply.
  *
- * Sends: EVALSHA `acquire` (1 key), EVAL once on NOSCRIPT. Atomic: compare and set in one script.
+ * Sends: EVALSHA `acquire` (1 key, or with others of the same turn one each), EVAL once on NOSCRIPT.
+ * Atomic: compare and set in one script.
  * Time: the lease counts on the server from execution; callers count from before the send.
  * Safe to repeat: for the same holder it starts the lease anew, under a higher token.
  */
 export function acquire(
-  port: CommandPort,
+  port: BatchingPort,
   { lock, before, after }: LockKeys,
   { holder, leaseMs, tokens }: AcquireWish,
   how: 'if-free' | 'force',
 ): Promise<unknown> {
   const args = [holder, String(leaseMs), before, after, String(tokens), how];
-  return runScript(port, ACQUIRE, [lock], args);
+  return port.call(ACQUIRE, lock, args);
 }
 
 /** What `acquire` and `join` answer. */

@@ -1,10 +1,11 @@
-import type { CommandPort } from '@redcache/core';
-import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
+import type { BatchingPort } from '../batching-port.ts';
 import type { LockKeys } from '../keys.ts';
+import { type BatchedScript, defineBatched } from './batched.ts';
 import { HAND_OVER, QUEUE } from './queue.ts';
 
-export const RELEASE: Script = defineScript({
-  keys: 1,
+export const RELEASE: BatchedScript = defineBatched({
+  args: 4,
+  shared: '',
   lua: `-- Gives back a lock that is still its holder's: offers it to the first who waits, or deletes it.
 --
 -- KEYS[1] the lock, as for acquire
@@ -20,31 +21,35 @@ local me = ARGV[1]
 local value = redis.call('GET', KEYS[1])
 local is_mine = value and string.sub(value, 1, #me + 1) == me .. ':'
 local answer = is_mine and 1 or value and -1 or 0
-if ARGV[4] ~= 'waiting' then
-  if not is_mine then return answer end
-  -- Nobody waits: what is below need not even be defined.
-  if string.sub(value, -1) ~= '+' then
-    redis.call('DEL', KEYS[1])
-    return 1
+return function()
+  if ARGV[4] ~= 'waiting' then
+    if not is_mine then return answer end
+    -- Nobody waits: what is below need not even be defined.
+    if string.sub(value, -1) ~= '+' then
+      return function()
+        redis.call('DEL', KEYS[1])
+        return 1
+      end
+    end
   end
-end
 
-local before, after = ARGV[2], ARGV[3]
+  local before, after = ARGV[2], ARGV[3]
 ${QUEUE}${HAND_OVER}
-if ARGV[4] == 'waiting' then
-  local rank = redis.call('ZRANK', queue, me)
-  redis.call('ZREM', queue, me)
-  redis.call('HDEL', alive, me)
-  touch(turn .. me)
-  touch(next .. me)
-  local head = rank == 0 and first()
-  if head then touch(next .. head) end
+  if ARGV[4] == 'waiting' then
+    local rank = redis.call('ZRANK', queue, me)
+    redis.call('ZREM', queue, me)
+    redis.call('HDEL', alive, me)
+    touch(turn .. me)
+    touch(next .. me)
+    local head = rank == 0 and first()
+    if head then touch(next .. head) end
+  end
+  if is_mine then
+    local now = redis.call('TIME')
+    hand_over(now[1] * 1000 + math.floor(now[2] / 1000))
+  end
+  return answer
 end
-if is_mine then
-  local now = redis.call('TIME')
-  hand_over(now[1] * 1000 + math.floor(now[2] / 1000))
-end
-return answer
 `,
 });
 
@@ -55,16 +60,17 @@ export type ReleaseOf = 'holding' | 'waiting';
  * Frees the lock if `holder` still has it; the first who waits in the queue is offered it in the same
  * step, and no other waiter hears of it. {@link releaseOf} reads the reply.
  *
- * Sends: EVALSHA `release` (1 key), EVAL once on NOSCRIPT. Atomic: compare and hand over in one script.
+ * Sends: EVALSHA `release` (1 key, or with others of the same turn one each), EVAL once on NOSCRIPT.
+ * Atomic: compare and hand over in one script.
  * Safe to repeat: it never frees the lock of somebody else.
  */
 export function release(
-  port: CommandPort,
+  port: BatchingPort,
   { lock, before, after }: LockKeys,
   holder: string,
   of: ReleaseOf,
 ): Promise<unknown> {
-  return runScript(port, RELEASE, [lock], [holder, before, after, of]);
+  return port.call(RELEASE, lock, [holder, before, after, of]);
 }
 
 export function releaseOf(code: unknown): 'released' | 'deleted' | 'taken' {

@@ -10,6 +10,7 @@ import {
 } from '@redcache/core';
 import { type ManualClock, settled } from '@redcache/core/testing';
 import { ACQUIRE } from '../../src/scripts/acquire.ts';
+import type { BatchedScript } from '../../src/scripts/batched.ts';
 import { EXTEND } from '../../src/scripts/extend.ts';
 import { TOKEN_OUTLIVES_LEASE_MS } from '../../src/scripts/fencing.ts';
 import { INSPECT } from '../../src/scripts/inspect.ts';
@@ -35,6 +36,8 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map([
   [INSPECT.sha1, 'inspect'],
   [RAISE_FENCE.sha1, 'raise-fence'],
 ]);
+
+const BATCHED: readonly BatchedScript[] = [ACQUIRE, RELEASE];
 
 /**
  * A Redis that knows what the scripts of the locks do, tracks keys as Redis does, and lives on a
@@ -330,6 +333,8 @@ export class ModelConnection implements TrackingPort {
         return server.counted.run(ofCounted, given, (key) => this.#read(key));
       }
       const name = SCRIPTS.get(sha1 ?? '');
+      const batched = BATCHED.find((each) => each.sha1 === sha1);
+      if (batched !== undefined && given[0] !== '1') return this.#runBatch(batched, given);
       if (name !== undefined) this.log.push(name);
       switch (name) {
         case 'acquire':
@@ -368,6 +373,15 @@ export class ModelConnection implements TrackingPort {
   }
 
   /** What `attach` sends; nothing for the rest. `null`: there is no such key. */
+  /** Several calls of a script, each for a key of its own. */
+  #runBatch({ sha1, args }: BatchedScript, [count, ...given]: readonly string[]): unknown[] {
+    const keys = given.slice(0, Number(count));
+    const all = given.slice(keys.length);
+    return keys.map((key, i) =>
+      this.#run(['EVALSHA', sha1, '1', key, ...all.slice(i * args, (i + 1) * args)]),
+    );
+  }
+
   #runOfEngine([command, name = '', ...more]: readonly (string | undefined)[]): unknown {
     const words = `${command} ${name}`;
     if (words === 'CLIENT TRACKING') {

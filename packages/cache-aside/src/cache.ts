@@ -15,6 +15,7 @@ import { Reader } from './read/reader.ts';
 import { Keyspace } from './redis/keyspace.ts';
 import { type CacheAsideStats, Counters } from './stats.ts';
 import { ValueFormat } from './value.ts';
+import { FencedWrites } from './write/fenced-writes.ts';
 import { UncertainKeys } from './write/uncertain.ts';
 import { Writer } from './write/writer.ts';
 
@@ -63,7 +64,8 @@ export class Cache {
     this.#uncertain = new UncertainKeys(keyspace.port, settings.clock);
     const shared = { engine, session, keyspace, uncertain: this.#uncertain, counters };
     this.#reader = new Reader({ ...shared, format: this.#format, settings });
-    this.#writer = new Writer({ ...shared, prefix: settings.prefix });
+    const writes = new FencedWrites(shared);
+    this.#writer = new Writer({ writes, counters, prefix: settings.prefix });
   }
 
   /**

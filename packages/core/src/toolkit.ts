@@ -6,7 +6,8 @@
 export { assertNever } from './assert-never.ts';
 export { Budget, TIMED_OUT } from './budget.ts';
 export { callSafely, publisher } from './channels.ts';
-export { slotOf, tagFor } from './cluster/slot.ts';
+export { type Beside, besideOf, shortTag } from './cluster/beside.ts';
+export { slotOf } from './cluster/slot.ts';
 export { durationMs } from './duration.ts';
 export { Flight, SingleFlight } from './flight/single-flight.ts';
 export {

@@ -1,16 +1,11 @@
-import { slotOf, tagFor } from '@redcache/core/toolkit';
+import { besideOf, type Beside as KeysBeside, shortTag, slotOf } from '@redcache/core/toolkit';
 
 /** Of a cluster. */
 const SLOTS = 16_384;
 
-/**
- * The keys of one lock in Redis. Those beside the lock are called `before` + name + `after`, and are in
- * its slot.
- */
-export interface LockKeys {
+/** The keys of one lock in Redis: its own, and how those beside it are called. */
+export interface LockKeys extends KeysBeside {
   readonly lock: string;
-  readonly before: string;
-  readonly after: string;
 }
 
 /**
@@ -30,14 +25,7 @@ export function wakeKey(keys: LockKeys, name: 'turn' | 'next', holder: string): 
   return `${beside(keys, name)}:${holder}`;
 }
 
-/**
- * The keys of the lock that its users call `key`.
- *
- * A cluster puts a key where the text between its first '{' and the next '}' says, if there is any,
- * else where the whole key says. The keys beside the lock begin with a tag that leads to the same
- * slot: the lock's own, else the whole lock key, and where that can't stand between braces a number
- * found for the slot. They begin with a brace, so they are no lock's key unless the prefix does too.
- */
+/** The keys of the lock that its users call `key`. */
 export function lockKeys(prefix: string, key: string): LockKeys {
   return keysOf(prefix + key);
 }
@@ -53,33 +41,11 @@ export function spreadKeys(prefix: string, key: string, places: number): readonl
   const slot = slotOf(first.lock);
   const others = Array.from({ length: places - 1 }, (_, i) => {
     const apart = Math.round(((i + 1) * SLOTS) / places);
-    return keysOf(`{${tagForSlot((slot + apart) % SLOTS)}}:${i + 1}:${first.lock}`);
+    return keysOf(`{${shortTag((slot + apart) % SLOTS)}}:${i + 1}:${first.lock}`);
   });
   return [first, ...others];
 }
 
 function keysOf(lock: string): LockKeys {
-  const tag = hashTag(lock);
-  if (tag !== undefined) return { lock, before: `{${tag}}:`, after: `:${lock}` };
-  if (!lock.includes('}')) return { lock, before: `{${lock}}:`, after: '' };
-  return { lock, before: `{${tagForSlot(slotOf(lock))}}:`, after: `:${lock}` };
-}
-
-/** The part of a key that decides on its slot, if it is not the whole key. */
-function hashTag(key: string): string | undefined {
-  const open = key.indexOf('{');
-  const close = open < 0 ? -1 : key.indexOf('}', open + 1);
-  return close > open + 1 ? key.slice(open + 1, close) : undefined;
-}
-
-/** Tags found so far, by slot: as many as there are slots at most. */
-const tags = new Map<number, string>();
-
-function tagForSlot(slot: number): string {
-  let tag = tags.get(slot);
-  if (tag === undefined) {
-    tag = tagFor(slot);
-    tags.set(slot, tag);
-  }
-  return tag;
+  return { lock, ...besideOf(lock) };
 }

@@ -112,15 +112,20 @@ export class Keyspace {
   }
 
   /**
-   * Sends one command that changes something. `reply` settles whenever Redis does, and late; the
-   * promise of the call settles within the budget, with {@link TIMED_OUT} if that came first. Unlike
-   * the other methods it throws what the client or the server said.
+   * Sends what changes something. `reply` settles whenever Redis does, and late; `outcome` settles
+   * within the budget, with {@link TIMED_OUT} if that came first. Unlike the other methods they
+   * reject with what the client or the server said.
    */
-  async write(command: readonly string[]): Promise<Written> {
+  async write<T>(send: (port: CommandPort) => Promise<T>): Promise<Written<T>> {
     // No turn is lost, so that commands leave in the order of the calls.
     if (!this.gate.isUp) await this.gate.up();
-    const reply = this.port.send(command);
+    const reply = send(this.port);
     return { reply, outcome: this.#budget.bound(reply) };
+  }
+
+  /** Asks Redis something of one's own, within the budget. */
+  ask<T>(send: (port: CommandPort) => Promise<T>): Promise<T> {
+    return this.#ask(() => send(this.port));
   }
 
   close(): void {
@@ -144,9 +149,9 @@ export class Keyspace {
   }
 }
 
-export interface Written {
-  readonly reply: Promise<unknown>;
-  readonly outcome: Promise<unknown>;
+export interface Written<T> {
+  readonly reply: Promise<T>;
+  readonly outcome: Promise<T | typeof TIMED_OUT>;
 }
 
 export function chunks(keys: readonly string[]): string[][] {

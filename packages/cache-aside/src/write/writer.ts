@@ -1,33 +1,24 @@
-import { OutcomeUnknownError, type TrackingCache } from '@redcache/core';
-import { isServerError, TIMED_OUT } from '@redcache/core/toolkit';
 import { BatchError } from '../errors.ts';
-import { chunks, type Keyspace } from '../redis/keyspace.ts';
+import { chunks } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
-import type { UncertainKeys } from './uncertain.ts';
+import type { FencedWrites } from './fenced-writes.ts';
 
 /**
- * Unconditional writes. Each fences its keys from before the send until the reply, so that once it
- * has resolved every later read in this process sees it or something newer (I6), and takes the
- * placeholder of a running load away, so that what is being loaded is not stored (I8).
+ * Unconditional writes. Each takes the placeholder of a running load away, so that what is being
+ * loaded is not stored (I8).
  */
 export class Writer {
-  readonly #engine: TrackingCache;
-  readonly #keyspace: Keyspace;
-  readonly #uncertain: UncertainKeys;
+  readonly #writes: FencedWrites;
   readonly #counters: Counters;
   readonly #prefix: string;
 
   constructor(parts: {
-    readonly engine: TrackingCache;
-    readonly keyspace: Keyspace;
-    readonly uncertain: UncertainKeys;
+    readonly writes: FencedWrites;
     readonly counters: Counters;
     /** Put before the names that users give; errors speak of names. */
     readonly prefix: string;
   }) {
-    this.#engine = parts.engine;
-    this.#keyspace = parts.keyspace;
-    this.#uncertain = parts.uncertain;
+    this.#writes = parts.writes;
     this.#counters = parts.counters;
     this.#prefix = parts.prefix;
   }
@@ -56,34 +47,12 @@ export class Writer {
     throw new BatchError(`${errors.size} of ${names.length} keys failed`, succeeded, errors);
   }
 
-  async #write(
+  #write(
     names: readonly string[],
     commandFor: (keys: readonly string[]) => readonly string[],
-  ): Promise<void> {
+  ): Promise<unknown> {
     const keys = names.map((name) => this.#prefix + name);
-    const fences = new Map(keys.map((key) => [key, this.#engine.fence([key])]));
-    const settle = (): void => {
-      for (const fence of fences.values()) fence.settle();
-    };
-    let reply: Promise<unknown> | undefined;
-    let cause: unknown;
-    try {
-      const written = await this.#keyspace.write(commandFor(keys));
-      reply = written.reply;
-      if ((await written.outcome) !== TIMED_OUT) return settle();
-    } catch (error) {
-      if (isServerError(error)) {
-        settle();
-        throw error;
-      }
-      cause = error;
-    }
-    this.#counters.unknownOutcomes += 1;
-    this.#uncertain.add(fences, reply);
-    throw new OutcomeUnknownError(
-      'Redis did not answer, so the write may or may not have taken effect; ' +
-        'what it was about is deleted as soon as Redis answers again',
-      { cause, ...(names.length === 1 && { key: names[0] }) },
-    );
+    const [name] = names.length === 1 ? names : [];
+    return this.#writes.run(keys, (port) => port.send(commandFor(keys)), name);
   }
 }

@@ -161,7 +161,7 @@ test.each([
 describe('writing', () => {
   test('settles within the budget while the reply may still come', async () => {
     const { clock, client, keyspace } = connected(100);
-    const written = await keyspace.write(['DEL', 'k']);
+    const written = await keyspace.write((port) => port.send(['DEL', 'k']));
     clock.advance(100);
     expect(typeof (await written.outcome)).toBe('symbol');
     client.next('DEL').reply(1);
@@ -170,7 +170,7 @@ describe('writing', () => {
 
   test('throws what the server said', async () => {
     const { client, keyspace } = connected();
-    const written = await keyspace.write(['SET', 'k', 'v']);
+    const written = await keyspace.write((port) => port.send(['SET', 'k', 'v']));
     const refused = new Error('OOM command not allowed');
     client.next('SET').fail(refused);
     await expect(written.outcome).rejects.toBe(refused);

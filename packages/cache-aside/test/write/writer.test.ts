@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { BatchError } from '../../src/errors.ts';
 import { Keyspace } from '../../src/redis/keyspace.ts';
 import { Counters } from '../../src/stats.ts';
+import { FencedWrites } from '../../src/write/fenced-writes.ts';
 import { UncertainKeys } from '../../src/write/uncertain.ts';
 import { Writer } from '../../src/write/writer.ts';
 
@@ -24,7 +25,8 @@ async function writing(prefix = 'ns:') {
   const keyspace = new Keyspace(client, clock, 100);
   const uncertain = new UncertainKeys(client, clock);
   const counters = new Counters();
-  const writer = new Writer({ engine, keyspace, uncertain, counters, prefix });
+  const writes = new FencedWrites({ engine, keyspace, uncertain, counters });
+  const writer = new Writer({ writes, counters, prefix });
   const put = (key: string): boolean => {
     const guard = engine.guard([key]);
     const filling = { kind: 'present', remaining: 1_000, valueBytes: 1 } as const;

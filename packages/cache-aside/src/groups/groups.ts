@@ -1,0 +1,161 @@
+import type { TrackingCache } from '@redcache/core';
+import { runScript } from '@redcache/core/toolkit';
+import { keepEpoch } from '../scripts/keep-epoch.ts';
+import { nextEpoch } from '../scripts/next-epoch.ts';
+import { raiseEpoch } from '../scripts/raise-epoch.ts';
+import type { FencedWrites } from '../write/fenced-writes.ts';
+import { type Asking, type Epoch, Epochs } from './epochs.ts';
+import { GroupKeys } from './group-keys.ts';
+
+/** What a value says of itself: when its load began, and to which groups it belongs. */
+export interface Member {
+  readonly epoch: number;
+  readonly tags: readonly string[];
+}
+
+/** `unknown`: nobody here knows without asking Redis. */
+export type Standing = 'current' | 'outdated' | 'unknown';
+
+/** Later than any epoch: whatever is asked about, nobody knows. */
+const UNKNOWN = Number.POSITIVE_INFINITY;
+
+/** How long a tag is remembered at least beyond the values that carry it. */
+const TAG_OUTLIVES_MS = 3_600_000;
+
+/**
+ * Values that are made stale together, all of a tag or all of a namespace, in a number of commands that
+ * does not depend on how many they are.
+ *
+ * Epochs of a namespace are counted in one place. A value carries the one in which its load began; a tag
+ * and the namespace each have the one that began when they were last invalidated. A value is current
+ * while none of these is later than its own.
+ *
+ * G1  A load that began before an invalidation carries an epoch of before: what it stores is outdated.
+ *     The epoch it carries may be known here for longer than it is the last one: then its value counts
+ *     as outdated too early, never too late.
+ * G2  A tag that nobody remembers may have been invalidated: what carries it is outdated. Whoever stores
+ *     a value with it begins it, in the epoch of that value.
+ * G3  What is known here of a tag is gone, by its push, before anybody who waits is woken; so is every
+ *     copy with it.
+ */
+export class Groups {
+  readonly #epochs: Epochs;
+  readonly #redis: Asking;
+  readonly #writes: FencedWrites;
+  readonly #keys: GroupKeys;
+  readonly #stop: () => void;
+  #clearedIn = UNKNOWN;
+
+  constructor(parts: {
+    readonly engine: TrackingCache;
+    readonly redis: Asking;
+    readonly writes: FencedWrites;
+    readonly prefix: string;
+  }) {
+    this.#epochs = new Epochs(parts.engine, parts.redis);
+    this.#redis = parts.redis;
+    this.#writes = parts.writes;
+    this.#keys = new GroupKeys(parts.prefix);
+    this.#stop = parts.engine.onInvalidation(this.#keys.cleared, () => {
+      this.#clearedIn = UNKNOWN;
+    });
+  }
+
+  /**
+   * What was loaded in an earlier epoch than this is not known to be current. Kept as a number, so that
+   * a hit costs one comparison.
+   */
+  get clearedIn(): number {
+    return this.#clearedIn;
+  }
+
+  /** What is known here. Synchronous. */
+  standing({ epoch, tags }: Member): Standing {
+    if (epoch < this.#clearedIn) return this.#clearedIn === UNKNOWN ? 'unknown' : 'outdated';
+    for (const tag of tags) {
+      const invalidatedIn = this.#epochs.known(this.#keys.tag(tag));
+      if (invalidatedIn === undefined) return 'unknown';
+      if (isOutdated(epoch, invalidatedIn)) return 'outdated';
+    }
+    return 'current';
+  }
+
+  /**
+   * The same, having asked for what is not known.
+   *
+   * Sends: nothing if all is known; else, in one round trip, `GET` and `PTTL` for each tag that is not,
+   * and EVALSHA `read-epoch` (1 key) for the namespace.
+   */
+  async isCurrent({ epoch, tags }: Member): Promise<boolean> {
+    const [clearedIn, ...invalidatedIn] = await Promise.all([
+      this.#clearedIn === UNKNOWN ? this.#learnCleared() : this.#clearedIn,
+      ...tags.map((tag) => this.#epochs.find(this.#keys.tag(tag))),
+    ]);
+    return [clearedIn, ...invalidatedIn].every((each) => !isOutdated(epoch, each));
+  }
+
+  /**
+   * The epoch for a load that is about to begin.
+   *
+   * Sends: nothing if it is known here; else EVALSHA `read-epoch` (1 key).
+   */
+  now(): Promise<number> {
+    return this.#epochs.have(this.#keys.now);
+  }
+
+  /**
+   * Sees to it that the tags of a value are remembered for as long as it lives (G2).
+   *
+   * Sends: EVALSHA `keep-epoch` (1 key) for each tag, in one round trip.
+   */
+  async keep({ epoch, tags }: Member, forMs: number): Promise<void> {
+    if (tags.length === 0) return;
+    const args = [String(epoch), String(forMs), String(2 * forMs + TAG_OUTLIVES_MS)];
+    await this.#redis.ask((port) =>
+      Promise.all(tags.map((tag) => runScript(port, keepEpoch, [this.#keys.tag(tag)], args))),
+    );
+  }
+
+  /**
+   * Makes every value stale that carries the tag.
+   *
+   * Sends: EVALSHA `next-epoch` (1 key), then EVALSHA `raise-epoch` (1 key). Atomic: each by itself; what
+   * is loaded between the two counts as loaded after.
+   * Throws: `OutcomeUnknownError` if that went unanswered: the tag is then forgotten as soon as Redis
+   * answers again, which makes its values stale as well.
+   */
+  invalidateTag(tag: string, rememberMs: number): Promise<void> {
+    return this.#begin(this.#keys.tag(tag), String(rememberMs + TAG_OUTLIVES_MS));
+  }
+
+  /** As {@link invalidateTag}, for every value of the namespace. */
+  clear(): Promise<void> {
+    this.#clearedIn = UNKNOWN;
+    return this.#begin(this.#keys.cleared, '');
+  }
+
+  close(): void {
+    this.#stop();
+  }
+
+  #begin(key: string, forMs: string): Promise<void> {
+    const { now } = this.#keys;
+    return this.#writes.run([key, now], async (port) => {
+      const epoch = await runScript(port, nextEpoch, [now], []);
+      await runScript(port, raiseEpoch, [key], [String(epoch), forMs]);
+    });
+  }
+
+  async #learnCleared(): Promise<number> {
+    const { cleared } = this.#keys;
+    const epoch = await this.#epochs.have(cleared);
+    // Nothing is kept unless it is tracked, and whoever is told of a change is told after this.
+    const known = this.#epochs.known(cleared);
+    if (known !== undefined && known !== 'none') this.#clearedIn = known;
+    return epoch;
+  }
+}
+
+function isOutdated(epoch: number, invalidatedIn: Epoch): boolean {
+  return invalidatedIn === 'none' || epoch < invalidatedIn;
+}

@@ -1,0 +1,23 @@
+import { defineScript, type Script } from '@redcache/core/toolkit';
+import { EPOCH } from './epoch.ts';
+
+/**
+ * The epoch that stands under a key; begins one, of now, where there is none.
+ *
+ * KEYS[1]  the epoch
+ *
+ * Returns {it as text, 1 if it was begun just now, else 0}.
+ *
+ * GET so that this connection tracks the key. One that is begun is followed by a push of our own.
+ */
+export const readEpoch: Script = defineScript({
+  keys: 1,
+  lua: `
+local epoch = redis.call('GET', KEYS[1])
+if epoch then return {epoch, 0} end
+${EPOCH}
+epoch = text(now_us())
+redis.call('SET', KEYS[1], epoch)
+return {epoch, 1}
+`,
+});

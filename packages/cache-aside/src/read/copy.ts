@@ -32,7 +32,7 @@ export class Copy implements CopyFacts {
   readonly isPlain: boolean;
   /** Uses since {@link hotSinceMs}; counted only where hot keys are wanted. */
   uses = 0;
-  hotSinceMs = Number.NEGATIVE_INFINITY;
+  hotSinceMs: number = Number.NEGATIVE_INFINITY;
 
   constructor(facts: CopyFacts, isPlain: boolean) {
     this.value = facts.value;

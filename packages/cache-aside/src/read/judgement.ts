@@ -21,10 +21,10 @@ export interface AgeRules {
 }
 
 /**
- * `fresh`: serve it. `early`: serve it and load it anew behind. `grace`: it has aged, and may be served
- * while it is loaded anew. `if-error`: it may be served only if that fails. `over`: it may not.
+ * `fresh`: serve it. `early`, `hot`: serve it and load it anew behind. `grace`: it has aged, and may be
+ * served while it is loaded anew. `if-error`: it may be served only if that fails. `over`: it may not.
  */
-export type Judgement = 'fresh' | 'early' | 'grace' | 'if-error' | 'over';
+export type Judgement = 'fresh' | 'early' | 'hot' | 'grace' | 'if-error' | 'over';
 
 /** Of their life, where hot keys are wanted and early refresh is not. */
 const HOT_AFTER = 0.8;
@@ -32,22 +32,26 @@ const HOT_AFTER = 0.8;
 /** What may be done with a copy that nobody has changed. `chance`: from 0 (included) to 1 (excluded). */
 export function judge(copy: Copy, rules: AgeRules, nowMs: number, chance: number): Judgement {
   const leftMs = copy.freshUntilMs - nowMs;
-  if (leftMs > 0) return isEarly(copy, rules, nowMs, leftMs, chance) ? 'early' : 'fresh';
+  if (leftMs > 0) return whileFresh(copy, rules, nowMs, chance);
   if (-leftMs < rules.graceMs) return 'grace';
   return -leftMs < rules.staleIfErrorMs ? 'if-error' : 'over';
 }
 
-function isEarly(
+function whileFresh(
   copy: Copy,
   { earlyRefresh, hotKeys }: AgeRules,
   nowMs: number,
-  leftMs: number,
   chance: number,
-): boolean {
+): Judgement {
+  // Counted before its time has come as well.
   const isHot = hotKeys !== undefined && countUse(copy, hotKeys, nowMs);
   const after = earlyRefresh?.after ?? HOT_AFTER;
-  if (copy.ageMs(nowMs) < copy.ttlMs * after) return false;
-  return isHot || (earlyRefresh !== undefined && wins(copy.loadMs, earlyRefresh, leftMs, chance));
+  if (copy.ageMs(nowMs) < copy.ttlMs * after) return 'fresh';
+  if (isHot) return 'hot';
+  const leftMs = copy.freshUntilMs - nowMs;
+  return earlyRefresh !== undefined && wins(copy.loadMs, earlyRefresh, leftMs, chance)
+    ? 'early'
+    : 'fresh';
 }
 
 /**

@@ -14,7 +14,7 @@ import { type LoadAll, type Loader, type LoadMany, loadOne, loadSeveral } from '
 import { Reader } from './read/reader.ts';
 import { Keyspace } from './redis/keyspace.ts';
 import { type CacheAsideStats, Counters } from './stats.ts';
-import { ValueFormat } from './value.ts';
+import { TAIL_MS, ValueFormat } from './value.ts';
 import { FencedWrites } from './write/fenced-writes.ts';
 import { UncertainKeys } from './write/uncertain.ts';
 import { Writer } from './write/writer.ts';
@@ -34,7 +34,6 @@ export class Cache {
   readonly #engine: TrackingCache;
   readonly #keyspace: Keyspace;
   readonly #format: ValueFormat;
-  readonly #shared: boolean;
   readonly #counters = new Counters();
   readonly #uncertain: UncertainKeys;
   readonly #reader: Reader;
@@ -58,8 +57,9 @@ export class Cache {
     this.#prefix = settings.prefix;
     this.#engine = engine;
     this.#keyspace = keyspace;
-    this.#format = new ValueFormat(settings.freeze);
-    this.#shared = settings.freeze !== 'clone';
+    this.#format = new ValueFormat(settings.format);
+    if (this.#format.readsBytes)
+      throw new ConfigError('createCache: only text is sent to and read from Redis by now');
     const counters = this.#counters;
     this.#uncertain = new UncertainKeys(keyspace.port, settings.clock);
     const shared = { engine, session, keyspace, uncertain: this.#uncertain, counters };
@@ -87,7 +87,7 @@ export class Cache {
       if (entry !== undefined) {
         if (entry.kind === 'present') this.#counters.localHits += 1;
         else this.#counters.negativeHits += 1;
-        return Promise.resolve(this.#handOut(entry.value) as V);
+        return Promise.resolve(this.#format.handOut(entry.value) as V);
       }
     }
     return this.#getElsewhere(key, loader, options);
@@ -104,7 +104,7 @@ export class Cache {
     const load: LoadAll | undefined = loader && loadOne(loader);
     const wanted = [{ name: key, key: this.#prefix + key }];
     const [value] = await this.#reader.read(wanted, load, policy, signal);
-    return this.#handOut(value) as V | undefined;
+    return this.#format.handOut(value) as V | undefined;
   }
 
   /**
@@ -142,7 +142,7 @@ export class Cache {
     }
     const found = new Map<string, V>();
     for (const [name, value] of values)
-      if (value !== undefined) found.set(name, this.#handOut(value) as V);
+      if (value !== undefined) found.set(name, this.#format.handOut(value) as V);
     return found;
   }
 
@@ -155,7 +155,7 @@ export class Cache {
     this.#check('peek', [key]);
     const entry = this.#engine.lookup(this.#prefix + key);
     if (entry === undefined) return { hit: false };
-    return { hit: true, value: this.#handOut(entry.value) as V | undefined };
+    return { hit: true, value: this.#format.handOut(entry.value) as V | undefined };
   }
 
   /**
@@ -171,8 +171,9 @@ export class Cache {
     const { policy } = this.#settings;
     const longest = value === undefined ? { ...policy, ttlMs: policy.negativeTtlMs } : policy;
     const ttlMs = readSetOptions('set', options, longest);
-    const { envelope } = this.#format.encode(value, key, 0);
-    await this.#writer.set(key, envelope, ttlMs);
+    const encoding = this.#format.encode(value, key, { ttlMs, tailMs: TAIL_MS, loadMs: 0 });
+    const { envelope } = encoding instanceof Promise ? await encoding : encoding;
+    await this.#writer.set(key, envelope as string, ttlMs);
   }
 
   /**
@@ -222,10 +223,6 @@ export class Cache {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #handOut(value: unknown): unknown {
-    return this.#shared ? value : this.#format.handOut(value);
   }
 
   #check(method: string, keys: readonly unknown[]): void {

@@ -1,4 +1,5 @@
 import { type ErrorDetails, RedcacheError } from '@redcache/core';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 
 /** A value that cannot be stored; says at which path the offender stands. */
 export class CodecError extends RedcacheError {
@@ -6,6 +7,17 @@ export class CodecError extends RedcacheError {
 
   constructor(message: string, details?: ErrorDetails) {
     super('REDCACHE_CODEC', message, details);
+  }
+}
+
+/** A loaded value that is not as its schema says. */
+export class SchemaError extends RedcacheError {
+  override readonly name = 'SchemaError';
+  readonly issues: readonly StandardSchemaV1.Issue[];
+
+  constructor(message: string, issues: readonly StandardSchemaV1.Issue[], details?: ErrorDetails) {
+    super('REDCACHE_SCHEMA', message, details);
+    this.issues = issues;
   }
 }
 

@@ -1,6 +1,9 @@
 export { Cache, createCache, type Peeked } from './cache.ts';
 export type { CacheChannels } from './channels.ts';
-export { BatchError, CodecError, LoadTimeoutError } from './errors.ts';
+export type { BinaryCodec, Codec, TextCodec } from './codecs/codec.ts';
+export type { CodecOption } from './codecs/named.ts';
+export type { CompressionAlgorithm, CompressOptions } from './compression.ts';
+export { BatchError, CodecError, LoadTimeoutError, SchemaError } from './errors.ts';
 export type { Freeze } from './freeze.ts';
 export type {
   CacheOptions,
@@ -10,4 +13,5 @@ export type {
   TimeoutOptions,
 } from './options.ts';
 export type { LoadContext, Loader, LoadMany, Loads } from './read/loader.ts';
+export type { Schema } from './schema.ts';
 export type { CacheAsideStats } from './stats.ts';

@@ -11,7 +11,10 @@ import {
   readOptions,
   text,
 } from '@redcache/core/toolkit';
+import { type CodecOption, codec } from './codecs/named.ts';
+import { type CompressOptions, compression } from './compression.ts';
 import type { Freeze } from './freeze.ts';
+import type { FormatOptions } from './value.ts';
 
 /** What a whole cache and a single call may both decide. */
 export interface PolicyOptions {
@@ -45,6 +48,15 @@ export interface CacheOptions extends PolicyOptions {
   readonly timeout?: TimeoutOptions;
   /** Values handed out are deeply frozen (default), private copies, or shared and mutable. */
   readonly freeze?: Freeze;
+  /** How values are written: `'json'` (default), `'text'`, `'bytes'`, or a codec of your own. */
+  readonly codec?: CodecOption;
+  /** Compresses what is larger than `above` bytes; default: nothing. Any reader can read it. */
+  readonly compress?: CompressOptions;
+  /**
+   * A value that another program wrote: as if nothing was there, so that the next load replaces it
+   * (default), or what the codec reads in all of its bytes.
+   */
+  readonly foreign?: 'absent' | 'raw';
   /** For tests. */
   readonly clock?: Clock;
 }
@@ -72,7 +84,7 @@ export interface Settings {
   readonly prefix: string;
   readonly redisMs: number;
   readonly hardMs: number;
-  readonly freeze: Freeze;
+  readonly format: FormatOptions;
   readonly clock: Clock;
   readonly policy: Policy;
 }
@@ -133,13 +145,21 @@ export function readCacheOptions(options: CacheOptions): Settings {
     namespace: optional(text, ''),
     timeout,
     freeze: optional(freeze, true),
+    codec,
+    compress: compression,
+    foreign: optional(oneOf('absent', 'raw'), 'absent'),
     clock: optional(having<Clock>('nowMs', 'setTimer'), systemClock),
   });
   return {
     client: read.client,
     prefix: read.namespace === '' ? '' : `${read.namespace}:`,
     ...read.timeout,
-    freeze: read.freeze,
+    format: {
+      freeze: read.freeze,
+      codec: read.codec,
+      compress: read.compress,
+      foreign: read.foreign,
+    },
     clock: read.clock,
     policy: policyFrom(read),
   };

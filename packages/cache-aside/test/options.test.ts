@@ -1,5 +1,6 @@
 import { isRedcacheError } from '@redcache/core';
 import { describe, expect, test } from 'vitest';
+import { json } from '../src/codecs/json.ts';
 import { type CacheOptions, createCache } from '../src/index.ts';
 import { readCacheOptions, readGetOptions, readSetOptions } from '../src/options.ts';
 
@@ -42,7 +43,7 @@ test('defaults stand where nothing is said', () => {
     prefix: '',
     redisMs: 250,
     hardMs: 30_000,
-    freeze: true,
+    format: { freeze: true, codec: json, compress: undefined, foreign: 'absent' },
     policy: {
       ttlMs: 300_000,
       localTtlMs: Number.POSITIVE_INFINITY,
@@ -101,6 +102,9 @@ test.each([
   ['timeout', () => read({ timeout: 250 })],
   ['onUnavailable', () => read({ onUnavailable: 'wait' })],
   ['freeze', () => read({ freeze: 'deep' })],
+  ['codec', () => read({ codec: 'yaml' })],
+  ['above', () => read({ compress: {} })],
+  ['foreign', () => read({ foreign: 'text' })],
   ['namespace', () => read({ namespace: 7 })],
   ['clock', () => read({ clock: {} })],
   ['signal', () => readGetOptions('get', { signal: {} } as object, read().policy)],

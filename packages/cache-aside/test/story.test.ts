@@ -2,11 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { assertStoreValid, ManualClock, settled } from '@redcache/core/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { placeholder, valueEnvelope } from '../src/envelope.ts';
+import { placeholder } from '../src/envelope.ts';
 import type { CacheOptions, LoadContext } from '../src/index.ts';
 import { fill } from '../src/scripts/fill.ts';
 import { type ModelProcess, quiet, startProcess } from './model/model-process.ts';
 import { ModelRedis } from './model/model-redis.ts';
+import { storedJson } from './support/stored.ts';
 
 const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
@@ -241,7 +242,7 @@ test('a placeholder without an end belongs to nobody, and is taken over at once'
   redis.by('SET', 'k', placeholder('nobody'));
   const [value] = await Promise.all([cache.get('k', () => 'v'), idle()]);
   expect(value).toBe('v');
-  expect(redis.peek('k')?.text).toBe(valueEnvelope('"v"', 0));
+  expect(redis.peek('k')?.text).toMatch(/^rc1 v \S+ json \d+ 0 0\n"v"$/);
 });
 
 describe('a delete while a loader runs', () => {
@@ -443,7 +444,7 @@ describe('Redis that does not answer', () => {
 
 test('a look that a push has overtaken is not joined any more (I1)', async () => {
   const { cache, connection } = await start();
-  redis.by('SET', 'k', valueEnvelope('"old"', 0), 'PX', '60000');
+  redis.by('SET', 'k', storedJson('"old"'), 'PX', '60000');
   const before = watch(cache.get('k', () => 'new'));
   connection.execute(1);
   redis.by('DEL', 'k');

@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'REDCACHE_OUTCOME_UNKNOWN'
   | 'REDCACHE_UNAVAILABLE'
   | 'REDCACHE_CODEC'
+  | 'REDCACHE_SCHEMA'
   | 'REDCACHE_CLOSED';
 
 export interface ErrorDetails {

@@ -10,7 +10,9 @@ test.each([
   ['an empty text', ''],
   ['bytes that are no text', Buffer.from([0xff, 0xfe, 0, 0x80])],
   ['an envelope of a later version', 'rc2 v 0 0\n1'],
-  ['an envelope of ours with a value that is no JSON', 'rc1 v 0 0\n{broken'],
+  ['an envelope of ours with a field of a later version', 'rc1 v id json 1 0 0 q1\n1'],
+  ['an envelope of ours by another codec', 'rc1 v id yaml 60000 0 0\n1'],
+  ['an envelope of ours with a value that is no JSON', 'rc1 v id json 60000 0 0\n{broken'],
 ])('%s is replaced by what the loader answers', async (_, foreign) => {
   const { cache, client } = await openCache(url);
   const unreadable = published<{ key: string }>('redcache:cache:unreadable');
@@ -25,7 +27,7 @@ test.each([
   };
   expect(await cache.get(key, load)).toBe('ours');
   expect(runs).toBe(1);
-  expect(await client.get(key)).toMatch(/^rc1 v 0 \d+\n"ours"$/);
+  expect(await client.get(key)).toMatch(/^rc1 v \S+ json \d+ 0 \d+\n"ours"$/);
   expect(await cache.getMany([other, newKey()], () => ({ [other]: 'many' }))).toEqual(
     new Map([[other, 'many']]),
   );
@@ -35,7 +37,10 @@ test.each([
 test('bytes after our own header are left alone: the loader answers, nothing is stored', async () => {
   const { cache, client } = await openCache(url, { timeout: { hard: '1h' } });
   const key = newKey();
-  const broken = Buffer.concat([Buffer.from('rc1 v 0 0\n'), Buffer.from([0xff, 0xfe])]);
+  const broken = Buffer.concat([
+    Buffer.from('rc1 v id json 60000 0 0\n'),
+    Buffer.from([0xff, 0xfe]),
+  ]);
   await client.set(key, broken);
   const from = cache.stats();
   expect(await cache.get(key, () => 'v')).toBe('v');
@@ -63,8 +68,8 @@ test('a value that looks like anything of ours is that value, in every process (
   const [one, two] = [await openCache(url), await openCache(url)];
   const values: unknown[] = [
     'rc1 l somebody\n',
-    'rc1 n 0 0\n',
-    'rc1 v 0 0\n1',
+    'rc1 n id 10000 0 0\n',
+    'rc1 v id json 60000 0 0\n1',
     'rc2 v 0 0\n1',
     '',
     '\n',
@@ -84,4 +89,29 @@ test('a value that looks like anything of ours is that value, in every process (
     expect(await two.cache.get(set, () => 'not asked')).toEqual(value);
     expect(one.cache.peek(loaded)).toEqual({ hit: true, value });
   }
+});
+
+test("with foreign: 'raw' another program's value is read by the codec, and never replaced", async () => {
+  const { cache, client } = await openCache(url, { foreign: 'raw' });
+  const [ending, endless, broken] = [newKey(), newKey(), newKey()];
+  await client.set(ending, '{"name":"Ada"}', { expiration: { type: 'PX', value: 60_000 } });
+  await client.set(endless, '[1]');
+  await client.set(broken, 'no JSON');
+  expect(await cache.get(ending, () => 'not asked')).toEqual({ name: 'Ada' });
+  expect(await cache.get(endless, () => 'not asked')).toEqual([1]);
+  expect(await cache.get(broken, () => 'loaded')).toBe('loaded');
+  expect(cache.peek(ending)).toEqual({ hit: true, value: { name: 'Ada' } });
+  expect(await client.get(ending)).toBe('{"name":"Ada"}');
+  await client.set(ending, '{"name":"Eve"}');
+  await expect.poll(() => cache.get(ending)).toEqual({ name: 'Eve' });
+});
+
+test('another codec takes what stands there for absent, and replaces it by the next load', async () => {
+  const [json, text] = [await openCache(url), await openCache(url, { codec: 'text' })];
+  const key = newKey();
+  await json.cache.set(key, 'by json');
+  expect(await text.cache.get(key)).toBeUndefined();
+  expect(await text.cache.get(key, () => 'by text')).toBe('by text');
+  expect(await text.client.get(key)).toMatch(/^rc1 v \S+ text \d+ 0 \d+\nby text$/);
+  await expect(text.cache.set(key, 7)).rejects.toMatchObject({ code: 'REDCACHE_CODEC' });
 });

@@ -26,7 +26,7 @@ test('duplicates, keys cached here and there, absent, loading elsewhere and miss
     },
   );
   await eventually(() => cache.stats().waits === 1 && asked.length === 1);
-  await client.sendCommand(['SET', elsewhere, 'rc1 v 0 0\n"theirs"', 'PX', '60000']);
+  await client.sendCommand(['SET', elsewhere, 'rc1 v id json 60000 0 0\n"theirs"', 'PX', '60000']);
   expect([...(await found)]).toEqual([
     [missing, 'loaded'],
     [local, 'local'],

@@ -35,7 +35,9 @@ test('set with undefined records an absence, set with a value ends it', async ()
 test('a copy here ends with its key in Redis, or before it with localTtl', async () => {
   const { cache, engine, client } = await openCache(url);
   const [short, local] = [newKey(), newKey()];
-  await client.set(short, 'rc1 v 0 0\n1', { expiration: { type: 'PX', value: 5_000 } });
+  await client.set(short, 'rc1 v id json 60000 0 0\n1', {
+    expiration: { type: 'PX', value: 5_000 },
+  });
   const nowMs = engine.clock.nowMs();
   expect(await cache.get(short)).toBe(1);
   expect(await cache.get(local, () => 2, { ttl: '1h', localTtl: '3s' })).toBe(2);

@@ -9,7 +9,7 @@ import type { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
-import type { ValueFormat } from '../value.ts';
+import { type Encoded, TAIL_MS, type ValueFormat } from '../value.ts';
 import type { Background } from './background.ts';
 import { gaveUp, type LoadAll, type Loaded, runLoader } from './loader.ts';
 import type { Claim, Reading } from './reading.ts';
@@ -120,9 +120,11 @@ export class Loading {
     const { key, name, shared, policy } = read;
     try {
       const value = loaded.values.get(name);
-      const encoded = this.#format.encode(value, name, loaded.tookMs);
-      const longestMs = encoded.kind === 'present' ? policy.ttlMs : policy.negativeTtlMs;
+      const longestMs = value === undefined ? policy.negativeTtlMs : policy.ttlMs;
       const ttlMs = loaded.ttlMs ?? longestMs;
+      const facts = { ttlMs, tailMs: TAIL_MS, loadMs: loaded.tookMs };
+      const encoding = this.#format.encode(value, name, facts);
+      const encoded = encoding instanceof Promise ? await encoding : encoding;
       let stored = false;
       if (lease !== undefined && !loaded.skipped) {
         // The fill compares in Redis, so the lease has nothing more to say.
@@ -141,12 +143,12 @@ export class Loading {
   async #fill(
     { key, shared, policy }: Reading,
     mark: string,
-    encoded: ReturnType<ValueFormat['encode']>,
+    encoded: Encoded,
     ttlMs: number,
   ): Promise<boolean> {
     const guard = this.#engine.guard([key], () => shared.detach(), this.#session);
     try {
-      const stored = await this.#keyspace.fill(key, mark, encoded.envelope, ttlMs);
+      const stored = await this.#keyspace.fill(key, mark, encoded.envelope as string, ttlMs);
       if (stored)
         this.#engine.fill(guard, key, encoded.value, {
           kind: encoded.kind,

@@ -8,11 +8,12 @@ import {
 } from '@redcache/core';
 import { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
+import type { Awaitable } from '../compression.ts';
 import { placeholder } from '../envelope.ts';
 import type { Policy, Settings } from '../options.ts';
 import type { Keyspace, Seen } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
-import type { ValueFormat } from '../value.ts';
+import type { Decoded, ValueFormat } from '../value.ts';
 import type { UncertainKeys } from '../write/uncertain.ts';
 import { Background } from './background.ts';
 import { loadLease } from './load-lease.ts';
@@ -181,12 +182,31 @@ export class Reader {
         led.length === 1 && only !== undefined
           ? [await this.#keyspace.read(only.key)]
           : await this.#keyspace.readMany(led.map(({ key }) => key));
-      return led.map((read, i) => this.#accept(read, guards[i] as Guard, seen[i] as Seen));
+      const decoding = this.#decodeAll(led, seen);
+      const found = decoding instanceof Promise ? await decoding : decoding;
+      return led.map((read, i) =>
+        this.#accept(read, guards[i] as Guard, seen[i] as Seen, found[i]),
+      );
     } catch (error) {
       for (const guard of guards) this.#engine.release(guard);
       if (error instanceof UnavailableError) return led.map(() => ({ is: 'unavailable', error }));
       throw error;
     }
+  }
+
+  /** At once, unless one of the values is large: what is known under a guard is best used in its turn. */
+  #decodeAll(
+    led: readonly Reading[],
+    seen: readonly Seen[],
+  ): Awaitable<readonly (Decoded | undefined)[]> {
+    const found = led.map(({ key }, i) => this.#decode(key, seen[i] as Seen));
+    return found.some((each) => each instanceof Promise)
+      ? Promise.all(found)
+      : (found as (Decoded | undefined)[]);
+  }
+
+  #decode(key: string, { text }: Seen): Awaitable<Decoded> | undefined {
+    return text === null ? undefined : this.#format.decode(text, key);
   }
 
   /** From now on the story is a new one: callers may join, until something happens to the key. */
@@ -195,9 +215,8 @@ export class Reader {
     return this.#engine.guard([key], () => shared.detach(), this.#session);
   }
 
-  #accept(read: Reading, guard: Guard, seen: Seen): Look {
+  #accept(read: Reading, guard: Guard, seen: Seen, found: Decoded | undefined): Look {
     const { key, policy } = read;
-    const found = seen.text === null ? undefined : this.#format.decode(seen.text);
     if (found?.is === 'value' || found?.is === 'absent') {
       this.#counters.redisHits += 1;
       const value = found.is === 'value' ? found.value : undefined;
@@ -281,7 +300,9 @@ export class Reader {
       });
       if (acquired.is === 'taken') {
         life.abandon();
-        return this.#accept(read, guard, acquired.seen);
+        const decoding = this.#decode(key, acquired.seen);
+        const found = decoding instanceof Promise ? await decoding : decoding;
+        return this.#accept(read, guard, acquired.seen, found);
       }
     } catch (error) {
       life.abandon();

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeJson, encodeJson } from '../src/codec.ts';
-import { CodecError } from '../src/errors.ts';
+import { json } from '../../src/codecs/json.ts';
+import { CodecError } from '../../src/errors.ts';
 
-const encode = (value: unknown): string => encodeJson(value, 'user:1');
+const encode = (value: unknown): string => json.encode(value, 'user:1');
 
 function refusal(value: unknown): string {
   try {
@@ -24,7 +24,7 @@ test('every JSON value comes back equal', () => {
     JSON.parse(JSON.stringify(value).replaceAll('-0', '0'));
   fc.assert(
     fc.property(fc.jsonValue().map(noMinusZero), (value) => {
-      expect(decodeJson(encode(value))).toStrictEqual(value);
+      expect(json.decode(encode(value))).toStrictEqual(value);
     }),
   );
 });
@@ -34,25 +34,25 @@ test('half a surrogate pair in a string comes back', () => {
     fc.property(fc.array(fc.integer({ min: 0, max: 0xffff })), (units) => {
       const text = String.fromCharCode(...units);
       const bytes = Buffer.from(encode(text)).toString();
-      expect(decodeJson(bytes)).toBe(text);
+      expect(json.decode(bytes)).toBe(text);
     }),
   );
 });
 
 test('a field named __proto__ is a field', () => {
   const value = JSON.parse('{"__proto__":{"admin":true}}');
-  const back = decodeJson(encode(value)) as object;
+  const back = json.decode(encode(value)) as object;
   expect(Object.keys(back)).toEqual(['__proto__']);
   expect('admin' in back).toBe(false);
 });
 
 test('fields that are undefined are left out', () => {
-  expect(decodeJson(encode({ a: undefined, b: 1 }))).toStrictEqual({ b: 1 });
+  expect(json.decode(encode({ a: undefined, b: 1 }))).toStrictEqual({ b: 1 });
 });
 
 test('the same object twice is no cycle', () => {
   const shared = { n: 1 };
-  expect(decodeJson(encode({ a: shared, b: [shared, shared] }))).toEqual({
+  expect(json.decode(encode({ a: shared, b: [shared, shared] }))).toEqual({
     a: { n: 1 },
     b: [{ n: 1 }, { n: 1 }],
   });
@@ -60,9 +60,9 @@ test('the same object twice is no cycle', () => {
 
 describe('what has toJSON is stored as what that answers', () => {
   test('dates, URLs, Buffers', () => {
-    expect(decodeJson(encode(new Date(0)))).toBe('1970-01-01T00:00:00.000Z');
-    expect(decodeJson(encode({ at: new URL('http://a/') }))).toEqual({ at: 'http://a/' });
-    expect(decodeJson(encode(Buffer.from([1, 2])))).toEqual({ type: 'Buffer', data: [1, 2] });
+    expect(json.decode(encode(new Date(0)))).toBe('1970-01-01T00:00:00.000Z');
+    expect(json.decode(encode({ at: new URL('http://a/') }))).toEqual({ at: 'http://a/' });
+    expect(json.decode(encode(Buffer.from([1, 2])))).toEqual({ type: 'Buffer', data: [1, 2] });
   });
 
   test.each([
@@ -128,5 +128,5 @@ describe('what JSON cannot hold is refused, with its path', () => {
 test('a value too deep for JSON is refused', () => {
   let deep: unknown = 1;
   for (let i = 0; i < 100_000; i += 1) deep = [deep];
-  expect(() => encodeJson(deep, 'k')).toThrow(expect.objectContaining({ code: 'REDCACHE_CODEC' }));
+  expect(() => json.encode(deep, 'k')).toThrow(expect.objectContaining({ code: 'REDCACHE_CODEC' }));
 });

@@ -1,4 +1,5 @@
-import { CodecError } from './errors.ts';
+import type { TextCodec } from './codec.ts';
+import { HOLDS_NO_PROPERTIES, kindOf, refusal, step, toJsonOf } from './refusal.ts';
 
 /**
  * Text of a value, and back. JSON as JavaScript writes it, but never silently less: what JSON would
@@ -7,25 +8,26 @@ import { CodecError } from './errors.ts';
  * Dates and other objects with `toJSON` are stored as what that answers; `undefined` properties are
  * left out.
  */
-export function encodeJson(value: unknown, key: string): string {
-  const refuse = (offence: string, cause?: unknown): never => {
-    const message = `the value of '${key}' cannot be stored as JSON: ${offence}`;
-    throw new CodecError(message, { key, ...(cause !== undefined && { cause }) });
-  };
+function encodeJson(value: unknown, key: string): string {
   try {
     const offence = findOffence(value, '', '$', new Set());
-    return offence === undefined ? JSON.stringify(value) : refuse(offence);
+    if (offence === undefined) return JSON.stringify(value);
+    throw refusal('JSON', key, offence);
   } catch (error) {
     // What Node says when the stack, or the longest string, is too short for it.
-    if (error instanceof RangeError) return refuse('it is too deep or too long', error);
+    if (error instanceof RangeError)
+      throw refusal('JSON', key, 'it is too deep or too long', error);
     throw error;
   }
 }
 
-/** Throws `SyntaxError` for what is no JSON; the caller treats it as absent. */
-export function decodeJson(text: string): unknown {
-  return JSON.parse(text);
-}
+export const json: TextCodec = {
+  name: 'json',
+  binary: false,
+  encode: encodeJson,
+  /** Throws `SyntaxError` for what is no JSON. */
+  decode: (text) => JSON.parse(text),
+};
 
 /**
  * Says what cannot be stored and at which path, or `undefined`. `name`: of the property or index
@@ -66,8 +68,8 @@ function findOffenceInJson(value: unknown, path: string, within: Set<object>): s
 }
 
 function findOffenceInObject(value: object, path: string, within: Set<object>): string | undefined {
-  const kind = Object.prototype.toString.call(value).slice(8, -1);
-  if (HOLDS_NOTHING_FOR_JSON.test(kind)) return `a ${kind} at ${path}`;
+  const kind = kindOf(value);
+  if (HOLDS_NO_PROPERTIES.test(kind)) return `a ${kind} at ${path}`;
   if (value instanceof Number) return findOffenceInJson(Number(value), path, within);
   return goInto(value, path, within, () => {
     if (Array.isArray(value)) {
@@ -99,17 +101,4 @@ function goInto(
   } finally {
     within.delete(value);
   }
-}
-
-/** Their contents are no properties, so that JSON would make `{}` of them, or numbered properties. */
-const HOLDS_NOTHING_FOR_JSON =
-  /^(Map|Set|WeakMap|WeakSet|WeakRef|Promise|RegExp|Error|BigInt|Symbol|(Shared)?ArrayBuffer|DataView|\w+Array)$/;
-
-function toJsonOf(value: unknown): ((name: string) => unknown) | undefined {
-  const toJson = (value as { toJSON?: unknown } | null | undefined)?.toJSON;
-  return typeof toJson === 'function' ? (toJson as (name: string) => unknown) : undefined;
-}
-
-function step(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
 }

@@ -14,7 +14,13 @@ export {
 } from './errors.ts';
 export type { Fetched, Filling, Remaining } from './flight/fetched.ts';
 export type { Leading } from './flight/load.ts';
-export type { CommandPort, Connection, TrackingPort } from './ports.ts';
+export type {
+  Argument,
+  CommandPort,
+  Connection,
+  SendOptions,
+  TrackingPort,
+} from './ports.ts';
 export type { CacheStats } from './stats.ts';
 export type { Entry } from './store/entry.ts';
 export type { Guard, OnBroken } from './store/guard.ts';

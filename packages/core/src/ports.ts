@@ -3,15 +3,25 @@ import type { Invalidation } from './tracking/invalidation.ts';
 /** `up`: commands are sent at once. `down`: they would wait for a reconnect. `closed`: for good. */
 export type Connection = 'up' | 'down' | 'closed';
 
+/** A word of a command: text leaves as UTF-8, a Buffer as it is. Keys are text. */
+export type Argument = string | Buffer;
+
+export interface SendOptions {
+  /**
+   * How bulk strings are answered, those in arrays too: as `'text'` (default), decoded as UTF-8, or as
+   * `'buffers'`. A simple string, such as `OK`, may then come as either.
+   */
+  readonly replies?: 'text' | 'buffers';
+}
+
 export interface CommandPort {
   /**
-   * Sends one command and resolves with its reply; strings are decoded as UTF-8. Commands leave in
-   * the order of the calls, on one connection; those of a pool or a sentinel if they are sent in one
-   * tick, those of a cluster if they are of one slot as well. Rejects with the server's error, with
-   * the client's when the connection is lost before the reply, or with `UnavailableError` when it was
-   * not sent and never will be.
+   * Sends one command and resolves with its reply. Commands leave in the order of the calls, on one
+   * connection; those of a pool or a sentinel if they are sent in one tick, those of a cluster if they
+   * are of one slot as well. Rejects with the server's error, with the client's when the connection is
+   * lost before the reply, or with `UnavailableError` when it was not sent and never will be.
    */
-  send(args: readonly string[]): Promise<unknown>;
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown>;
   /** Calls the listener now with how the connection is, and again at every change. */
   onConnection(listener: (connection: Connection) => void): () => void;
 }

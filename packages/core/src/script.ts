@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CommandPort } from './ports.ts';
+import type { Argument, CommandPort, SendOptions } from './ports.ts';
 
 /** A Lua script and the number of keys it is given. */
 export interface Script {
@@ -24,12 +24,13 @@ export function runScript(
   port: CommandPort,
   script: Script,
   keys: readonly string[],
-  args: readonly string[],
+  args: readonly Argument[],
+  options?: SendOptions,
 ): Promise<unknown> {
   const command = ['EVALSHA', script.sha1, String(keys.length), ...keys, ...args];
-  return port.send(command).catch((error: unknown) => {
+  return port.send(command, options).catch((error: unknown) => {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-    return port.send(['EVAL', script.lua, ...command.slice(2)]);
+    return port.send(['EVAL', script.lua, ...command.slice(2)], options);
   });
 }
 

@@ -98,8 +98,12 @@ export class TrackingCache {
         this.#isResting = true;
       },
       onConnected: () => this.#include(session),
-      onUntracked: (reason) => this.#warn(reason),
+      onUntracked: (reason) => {
+        this.#dropSuspects(session); // guard: I4
+        this.#warn(reason);
+      },
       onTracked: () => {
+        this.#dropSuspects(session); // guard: I4
         this.#isWarned = false;
       },
     });
@@ -120,13 +124,22 @@ export class TrackingCache {
     publish('redcache:unsupported', () => ({ reason }));
   }
 
+  /** It stands again: what it read before it was lost is of no use, nor what one read that is gone. */
+  #dropSuspects(session: TrackingSession): void {
+    this.#store.dropSuspects(
+      ({ owner }) => owner === session || !this.#sessions.has(owner as TrackingSession),
+    );
+  }
+
   /**
    * The connection ended, and perhaps for good: drops what was read there and forgets it. Should it
-   * come up again it is known again.
+   * come up again it is known again. `'lost'`: not because somebody wanted it, so that what was read
+   * there stays suspect until any connection stands.
    */
-  leaveSession(session: TrackingSession): void {
+  leaveSession(session: TrackingSession, how: 'closed' | 'lost' = 'closed'): void {
     session.dispatch({ is: 'disconnected' }); // guard: I4
     if (!this.#sessions.delete(session)) return;
+    if (how === 'closed') this.#store.dropSuspects(({ owner }) => owner === session); // guard: I4
     this.#counters.reconnects += session.takeReconnects();
     this.#counters.silences += session.takeSilences();
     if (this.#stopgap === session) this.#stopgap = undefined;
@@ -144,6 +157,8 @@ export class TrackingCache {
   closeSession(session: TrackingSession): void {
     session.dispatch({ is: 'close' }); // guard: I14
     this.leaveSession(session);
+    // It may have been left before.
+    this.#store.dropSuspects(({ owner }) => owner === session); // guard: I4
   }
 
   /** The best state that any connection is in; `down` if there is none. */
@@ -164,6 +179,16 @@ export class TrackingCache {
    */
   lookup(key: string, rest = ''): Entry | undefined {
     return this.#served(this.#store.find(key, rest));
+  }
+
+  /**
+   * What was read of `key` before its connection was lost, for whoever can neither ask Redis nor anybody
+   * else: it may be outdated for as long as that connection is down. Never what was invalidated, or is
+   * past its own time, and nothing once the connection is tracked again. Counts as no use. Synchronous.
+   */
+  suspect(key: string, rest = ''): Entry | undefined {
+    const entry = this.#store.find(key, rest);
+    return entry?.isSuspect(this.clock.nowMs()) === true ? entry : undefined; // guard: I4
   }
 
   /** The reply of a command of several keys, if there is a copy that may be served. Synchronous. */
@@ -358,6 +383,20 @@ export class TrackingCache {
     if (!this.#isResting) return;
     this.#isResting = false;
     for (const session of this.#sessions) session.watch();
+  }
+
+  /** Whether any guard is open. */
+  get isGuarding(): boolean {
+    return this.#guards.size > 0;
+  }
+
+  /**
+   * Says that a command of these keys is being sent on this connection, for a host that chooses among
+   * several: what it reads is tracked there, so guards of the keys that name another are severed (I2).
+   * `session` undefined: on none where changes would be pushed.
+   */
+  sentOn(keys: readonly string[], session: TrackingSession | undefined): void {
+    for (const key of keys) this.#guards.severOthers(key, session); // guard: I2
   }
 
   release(guard: Guard): void {

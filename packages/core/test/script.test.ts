@@ -28,6 +28,19 @@ test('EVAL once on NOSCRIPT, with the same keys and arguments', async () => {
   expect(await reply).toBe('value');
 });
 
+test('bytes and how the reply is wanted go along, also with EVAL', async () => {
+  const client = new FakeClient();
+  const [bytes, options] = [Buffer.from([0, 255]), { replies: 'buffers' }] as const;
+  const reply = runScript(client, script, ['k'], [bytes], options);
+  expect(client.next('EVALSHA')).toMatchObject({ options });
+  client.next('EVALSHA').fail(noscript);
+  await settled();
+  const { args } = client.next('EVAL');
+  expect([args.at(-1), client.next('EVAL').options]).toEqual([bytes, options]);
+  client.next('EVAL').reply(bytes);
+  expect(await reply).toBe(bytes);
+});
+
 test('NOSCRIPT for an EVAL too reaches the caller instead of going round for ever', async () => {
   const client = new FakeClient();
   const reply = runScript(client, script, ['k'], []);

@@ -1,4 +1,10 @@
-import { type CommandPort, type Connection, UnavailableError } from '@redcache/core';
+import {
+  type Argument,
+  type CommandPort,
+  type Connection,
+  type SendOptions,
+  UnavailableError,
+} from '@redcache/core';
 import { isServerError, runScript } from '@redcache/core/toolkit';
 import type { BatchedScript } from './scripts/batched.ts';
 
@@ -41,9 +47,9 @@ export class BatchingPort implements CommandPort {
     this.#isUp = isUp;
   }
 
-  send(args: readonly string[]): Promise<unknown> {
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     this.#flush();
-    return this.#port.send(args);
+    return this.#port.send(args, options);
   }
 
   onConnection(listener: (connection: Connection) => void): () => void {

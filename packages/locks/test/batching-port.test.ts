@@ -1,4 +1,4 @@
-import type { CommandPort } from '@redcache/core';
+import type { Argument, CommandPort } from '@redcache/core';
 import { ErrorReply } from 'redis';
 import { expect, test } from 'vitest';
 import { BatchingPort } from '../src/batching-port.ts';
@@ -9,9 +9,9 @@ const OTHER = defineBatched({ args: 1, shared: '', lua: 'return KEYS[1]' });
 
 /** Answers each call with the argument it was given, unless it is told to answer otherwise. */
 function openPort({ mayBatch = true } = {}) {
-  const sent: (readonly string[])[] = [];
+  const sent: (readonly Argument[])[] = [];
   let isUp = true;
-  let answer = (args: readonly string[]): unknown => {
+  let answer = (args: readonly Argument[]): unknown => {
     const [name, , count, ...rest] = args;
     if (name !== 'EVALSHA') return 'OK';
     return count === '1' ? rest[1] : rest.slice(Number(count));

@@ -8,8 +8,9 @@ function serverWith(...known: readonly string[]) {
   const asked: string[][] = [];
   const port: CommandPort = {
     send: async (args) => {
-      asked.push([...args]);
-      return args.slice(2).map((name) => (known.includes(name) ? [name.toLowerCase(), 3] : null));
+      const words = args.map(String);
+      asked.push(words);
+      return words.slice(2).map((name) => (known.includes(name) ? [name.toLowerCase(), 3] : null));
     },
     onConnection: () => () => {},
   };

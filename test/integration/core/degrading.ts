@@ -59,7 +59,7 @@ export async function attachInProtocol2(port: number) {
   const connection = await RawConnection.open({ port, protocol: 2 });
   const cache: TrackingCache = createTrackingCache();
   const raw: TrackingPort = {
-    send: (args) => connection.send(...args),
+    send: (args) => connection.send(...args.map(String)),
     onPush: () => () => {},
     onConnection: (listener) => {
       listener('up');

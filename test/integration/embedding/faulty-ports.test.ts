@@ -20,7 +20,7 @@ const later = <T>(value: T): Promise<T> =>
 /** Answers that are not what the server said. */
 const answering =
   (change: (value: unknown) => unknown): Fault =>
-  (sound) => ({ send: async (args) => change(await sound.send(args)) });
+  (sound) => ({ send: async (args, options) => change(await sound.send(args, options)) });
 
 /** Pushes that are not what the server pushed; `undefined` swallows one. */
 const pushing =
@@ -32,6 +32,10 @@ const pushing =
         if (changed !== undefined) listener(changed);
       }),
   });
+
+/** What is left of bytes that were taken for text. */
+const bytesAgain = (value: unknown): unknown =>
+  typeof value === 'string' && value !== 'OK' ? Buffer.from(value) : value;
 
 const isProbe = (invalidation: Invalidation): boolean =>
   invalidation.kind === 'keys' && invalidation.keys[0]?.startsWith('redcache:probe:') === true;
@@ -71,7 +75,17 @@ const faults: Readonly<Record<string, Fault>> = {
     },
   ),
   'arguments arrive as they are, empty ones and those with line breaks included': (sound) => ({
-    send: (args) => sound.send(args.map((arg) => arg.trim())),
+    send: (args, options) =>
+      sound.send(
+        args.map((arg) => String(arg).trim()),
+        options,
+      ),
+  }),
+  'bytes that are no text arrive as they are, and are answered so where that is asked for': (
+    sound,
+  ) => ({
+    send: async (args, options) =>
+      bytesAgain(await sound.send(args, { ...options, replies: 'text' })),
   }),
   'what is not there is null, integers are numbers, arrays nest': answering(
     (value) => value ?? undefined,
@@ -228,7 +242,7 @@ const suite = (fault: Fault) =>
       await Promise.all([sound, another].map(isUp));
       return {
         port: {
-          send: (args) => sound.send(args),
+          send: (args, options) => sound.send(args, options),
           onPush: (listener) => sound.onPush(listener),
           onConnection: (listener) => sound.onConnection(listener),
           replace: () => sound.replace(),

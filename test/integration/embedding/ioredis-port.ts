@@ -1,4 +1,4 @@
-import { decodePush, type TrackingPort } from '@redcache/core';
+import { type Argument, decodePush, type SendOptions, type TrackingPort } from '@redcache/core';
 import type { Redis } from 'ioredis';
 import { ListenedPort } from './listened-port.ts';
 import { FrameReader } from './resp3.ts';
@@ -39,12 +39,13 @@ export class IoredisPort extends ListenedPort implements TrackingPort {
     redis.on('end', () => this.tell('closed'));
   }
 
-  send(args: readonly string[]): Promise<unknown> {
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     // What is not sent now would wait in ioredis for the next connection.
     if (this.connection !== 'up')
       return Promise.reject(new Error(`the connection is ${this.connection}`));
     const [name = '', ...rest] = args;
-    return this.#redis.call(name, ...rest);
+    if (options?.replies === 'buffers') return this.#redis.callBuffer(String(name), ...rest);
+    return this.#redis.call(String(name), ...rest);
   }
 
   /** `disconnect(true)` would wait for the other side to agree, which a silent network never does. */

@@ -1,9 +1,10 @@
 import { connect, type Socket } from 'node:net';
-import { decodePush, type TrackingPort } from '@redcache/core';
+import { type Argument, decodePush, type SendOptions, type TrackingPort } from '@redcache/core';
 import { ListenedPort } from './listened-port.ts';
 import { encode, FrameReader, ReplyError } from './resp3.ts';
 
 interface Waiting {
+  readonly wantsBytes: boolean;
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -27,10 +28,10 @@ export class NetPort extends ListenedPort implements TrackingPort {
     this.#open();
   }
 
-  send(args: readonly string[]): Promise<unknown> {
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     if (this.connection !== 'up' || this.#socket === undefined)
       return Promise.reject(new Error(`the connection is ${this.connection}`));
-    return this.#write(this.#socket, args);
+    return this.#write(this.#socket, args, options?.replies === 'buffers');
   }
 
   /** Asks nobody: over a silent network no end of a connection is ever agreed on. */
@@ -47,7 +48,7 @@ export class NetPort extends ListenedPort implements TrackingPort {
 
   #open(): void {
     const socket = connect({ ...this.#address, noDelay: true });
-    const reader = new FrameReader();
+    const reader = new FrameReader(() => this.#waiting[0]?.wantsBytes === true);
     this.#socket = socket;
     socket.setTimeout(HANDSHAKE_MS, () => this.#lose(socket));
     socket.on('error', () => {}); // 'close' follows
@@ -66,14 +67,14 @@ export class NetPort extends ListenedPort implements TrackingPort {
     this.tell('up');
   }
 
-  #write(socket: Socket, args: readonly string[]): Promise<unknown> {
+  #write(socket: Socket, args: readonly Argument[], wantsBytes = false): Promise<unknown> {
     // What is sent in one tick leaves as one piece.
     if (socket.writableCorked === 0) {
       socket.cork();
       process.nextTick(() => socket.uncork());
     }
     socket.write(encode(args));
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return new Promise((resolve, reject) => this.#waiting.push({ wantsBytes, resolve, reject }));
   }
 
   #read(socket: Socket, reader: FrameReader, chunk: Buffer): void {

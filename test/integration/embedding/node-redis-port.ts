@@ -1,6 +1,17 @@
 import { errorMonitor } from 'node:events';
-import { decodePush, type Invalidation, type TrackingPort } from '@redcache/core';
-import { BasicPooledClientSideCache, createClient, type RedisClientOptions } from 'redis';
+import {
+  type Argument,
+  decodePush,
+  type Invalidation,
+  type SendOptions,
+  type TrackingPort,
+} from '@redcache/core';
+import {
+  BasicPooledClientSideCache,
+  createClient,
+  RESP_TYPES,
+  type RedisClientOptions,
+} from 'redis';
 import { ListenedPort } from './listened-port.ts';
 
 /** Hears the pushes of one connection, and caches nothing. */
@@ -24,6 +35,8 @@ class Pushes extends BasicPooledClientSideCache {
 }
 
 type Client = ReturnType<typeof createClient>;
+
+const BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
 /**
  * One node-redis client as a port, without the adapter that comes with the package. node-redis tells
@@ -50,11 +63,14 @@ export class NodeRedisPort extends ListenedPort implements TrackingPort {
     this.#connect();
   }
 
-  async send(args: readonly string[]): Promise<unknown> {
+  async send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     // What is not sent now would wait in node-redis for the next connection.
     if (this.connection !== 'up') throw new Error(`the connection is ${this.connection}`);
     // Its own deadline would cost an abort timer for each command.
-    return await this.#client.sendCommand(args, { timeout: 0 });
+    return await this.#client.sendCommand(args, {
+      timeout: 0,
+      ...(options?.replies === 'buffers' && BYTES),
+    });
   }
 
   /** `close()` would wait for answers that a silent network never brings. */

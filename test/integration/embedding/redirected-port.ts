@@ -1,4 +1,4 @@
-import type { TrackingPort } from '@redcache/core';
+import type { Argument, SendOptions, TrackingPort } from '@redcache/core';
 import { Redis } from 'ioredis';
 import { ListenedPort } from './listened-port.ts';
 
@@ -35,13 +35,15 @@ export class RedirectedPort extends ListenedPort implements TrackingPort {
     this.#open();
   }
 
-  async send(args: readonly string[]): Promise<unknown> {
+  async send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     const pair = this.#pair;
     if (this.connection !== 'up' || pair === undefined)
       throw new Error(`the connection is ${this.connection}`);
     const [name = '', ...rest] = this.#redirected(args);
     try {
-      return await pair.commands.call(name, ...rest);
+      if (options?.replies === 'buffers')
+        return await pair.commands.callBuffer(String(name), ...rest);
+      return await pair.commands.call(String(name), ...rest);
     } finally {
       // For an error as well: it may be the answer that a push was sent before.
       await this.#caughtUp(pair);
@@ -80,7 +82,7 @@ export class RedirectedPort extends ListenedPort implements TrackingPort {
     if (pair === this.#pair) this.tell('up');
   }
 
-  #redirected(args: readonly string[]): readonly string[] {
+  #redirected(args: readonly Argument[]): readonly Argument[] {
     const on = args.slice(0, 3).join(' ').toUpperCase() === 'CLIENT TRACKING ON';
     return on ? [...args.slice(0, 3), 'REDIRECT', this.#pushesId, ...args.slice(3)] : args;
   }

@@ -9,18 +9,33 @@ export class ReplyError extends Error {
 }
 
 /** One command, as it travels. */
-export function encode(args: readonly string[]): string {
-  return `*${args.length}\r\n${args.map((arg) => `$${Buffer.byteLength(arg)}\r\n${arg}\r\n`).join('')}`;
+export function encode(args: readonly (string | Buffer)[]): Buffer {
+  const parts: Buffer[] = [Buffer.from(`*${args.length}\r\n`)];
+  for (const arg of args) {
+    const bytes = typeof arg === 'string' ? Buffer.from(arg) : arg;
+    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
+  }
+  return Buffer.concat(parts);
 }
 
 /** A part of a frame that pauses, with `undefined`, until more bytes are there. */
 type Part<T> = Generator<undefined, T, void>;
 
-/** Turns the bytes of one connection, in whatever pieces they come, into frames. Text is UTF-8. */
+/**
+ * Turns the bytes of one connection, in whatever pieces they come, into frames. Text is UTF-8, but for
+ * bulk strings of replies that are wanted as they are.
+ */
 export class FrameReader {
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
   readonly #frames = this.#read();
+  readonly #wantsBytes: () => boolean;
+  #isBytes = false;
+
+  /** `wantsBytes`: how the reply that comes next is wanted. */
+  constructor(wantsBytes: () => boolean = () => false) {
+    this.#wantsBytes = wantsBytes;
+  }
 
   /** The frames that are complete with these bytes. Throws if they are no RESP3. */
   *push(chunk: Buffer): Generator<Frame, void, void> {
@@ -37,6 +52,7 @@ export class FrameReader {
   *#read(): Generator<Frame | undefined, never, void> {
     for (;;) {
       const head = yield* this.#line();
+      this.#isBytes = head[0] !== '>' && this.#wantsBytes();
       const value = yield* this.#value(head);
       if (head[0] === '>') yield { is: 'push', items: value as unknown[] };
       else yield { is: 'reply', value };
@@ -61,7 +77,7 @@ export class FrameReader {
       case '_':
         return null;
       case '$':
-        return yield* this.#text(Number(rest));
+        return this.#isBytes ? yield* this.#bulk(Number(rest)) : yield* this.#text(Number(rest));
       case '!':
         return new ReplyError(String(yield* this.#text(Number(rest))));
       case '=':
@@ -89,8 +105,13 @@ export class FrameReader {
     return values;
   }
 
-  /** Long ones are gathered piece by piece, so that none is copied more than once or twice. */
   *#text(length: number): Part<string | null> {
+    const bytes = yield* this.#bulk(length);
+    return bytes === null ? null : bytes.toString('utf8');
+  }
+
+  /** Long ones are gathered piece by piece, so that none is copied more than once or twice. */
+  *#bulk(length: number): Part<Buffer | null> {
     if (length < 0) return null;
     const pieces: Buffer[] = [];
     for (let missing = length + 2; missing > 0; ) {
@@ -101,7 +122,7 @@ export class FrameReader {
       pieces.push(piece);
     }
     const bytes = pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
-    return bytes.toString('utf8', 0, length);
+    return bytes.subarray(0, length);
   }
 
   *#line(): Part<string> {

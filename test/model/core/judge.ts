@@ -160,6 +160,14 @@ export class Judge implements Witness {
       this.#say('I4', how, `${key} is outdated for ${nowMs - sinceMs} ms`);
   }
 
+  /** An answer of a connection that is lost, which may be shown to whoever has nothing else (I1, I3, I4). */
+  suspect(how: string, answer: Answer, nowMs: number): void {
+    this.stored(how, answer);
+    if (nowMs >= answer.sentAtMs + answer.longestMs) this.#say('I3', how, answer.signature);
+    for (const { key, line } of answer.seen)
+      if (!line.lost) this.#say('I4', how, `${key} came from a connection that stands`);
+  }
+
   /** An answer that is kept, whether it may be served at the moment or not (I1, I2, I6). */
   stored(how: string, { seen, echoes, end, signature }: Answer): void {
     if (end.severed || end.pushes > echoes)

@@ -12,6 +12,7 @@ export interface Tally {
   coalesced: number;
   reconnects: number;
   silences: number;
+  suspects: number;
 }
 
 export const emptyTally = (): Tally => ({
@@ -23,6 +24,7 @@ export const emptyTally = (): Tally => ({
   coalesced: 0,
   reconnects: 0,
   silences: 0,
+  suspects: 0,
 });
 
 /** Lives through all steps; throws at the first one after which something is wrong. */
@@ -49,6 +51,7 @@ export async function live(
   tally.coalesced += stats.coalesced;
   tally.reconnects += stats.reconnects;
   tally.silences += stats.silences;
+  tally.suspects += world.suspects;
 }
 
 /** Any life in any setting. */

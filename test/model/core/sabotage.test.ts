@@ -55,6 +55,31 @@ const SABOTAGES: Record<string, readonly [found: RegExp, sabotage: Sabotage]> = 
       store.lose = () => 0;
     },
   ],
+  'what was read on a lost connection is suspect for ever': [
+    /I3|I4/,
+    ({ internals }) => mute(internals.store, 'dropSuspects'),
+  ],
+  'a suspect is shown that was invalidated': [
+    /I1|I2|I6/,
+    ({ internals: { store } }) => {
+      const { invalidate } = store;
+      store.invalidate = (key, cause, from) =>
+        store.suspects > 0 ? 0 : invalidate.call(store, key, cause, from);
+    },
+  ],
+  'a suspect is shown that is past its time': [
+    /I3/,
+    ({ internals: { store } }) =>
+      onAdd(store, (entry) => {
+        entry.isSuspect = () => entry.source.suspect;
+      }),
+  ],
+  'what the server tracks no more counts as lost with its connection': [
+    /I4/,
+    ({ internals: { store } }) => {
+      store.lose = (source) => store.suspect(source);
+    },
+  ],
   'listeners are called before the store drops anything': [
     /I1/,
     ({ internals: { hub, store } }) => {

@@ -1,4 +1,11 @@
-import { attach, createTrackingCache, type TrackingCache } from '@redcache/core';
+import {
+  attach,
+  createTrackingCache,
+  type Entry,
+  type TrackingCache,
+  type TrackingSession,
+  type TrackingState,
+} from '@redcache/core';
 import { assertIdle, assertStoreValid, ManualClock, settled } from '@redcache/core/testing';
 import { type Attached, Callers, LONGEST_MS, rethrow } from './callers.ts';
 import { Connection } from './connection.ts';
@@ -11,6 +18,13 @@ import { KEYS, RESTS, type Reaction, type Setting, type Step } from './steps.ts'
 
 const BOUNDS = { maxEntries: 5, maxBytes: 900 } as const;
 const SOUND: LineTraits = { refuses: false, swallows: false, readOnly: false };
+/** A connection that stands, whatever came of its tracking, or never will. */
+const SETTLED: ReadonlySet<TrackingState['is']> = new Set([
+  'tracking',
+  'unverified',
+  'untracked',
+  'closed',
+]);
 /** How long everything waits for an answer while time passes. */
 const MOMENT_MS = 20;
 /** A beat that is late lets the loop read first, and one that was not needed before begins anew. */
@@ -27,6 +41,8 @@ export class World {
   readonly clock = new ManualClock();
   readonly judge: Judge;
   readonly cache: TrackingCache;
+  /** How often a suspect was shown. */
+  suspects = 0;
   readonly #setting: Setting;
   readonly #history = new History();
   readonly #servers: Servers;
@@ -330,6 +346,7 @@ export class World {
     let held = 0;
     for (const entry of store) {
       held += 1;
+      this.#checkSuspect(entry, nowMs);
       if (entry.source.lost) continue;
       this.judge.stored('the store', entry.value as Answer);
       if (entry.serves(nowMs)) this.judge.hit('the store', entry.value as Answer, nowMs);
@@ -344,6 +361,17 @@ export class World {
     }
     for (const each of this.#attached) this.#checkSilence(each, step);
     this.#assert('I12', () => assertStoreValid(this.cache));
+  }
+
+  /** I4: nothing is suspect once its connection stands again. */
+  #checkSuspect(entry: Entry, nowMs: number): void {
+    const { owner } = entry.source;
+    if (entry.source.suspect && SETTLED.has((owner as TrackingSession).state.is))
+      this.#wrong(`I4: ${entry.key} is suspect though its connection stands`);
+    const shown = entry.keys === undefined ? this.cache.suspect(entry.key, entry.rest) : undefined;
+    if (shown === undefined) return;
+    this.suspects += 1;
+    this.judge.suspect('a suspect', shown.value as Answer, nowMs);
   }
 
   /** I4: one that is silent while somebody depends on it is replaced in time. */

@@ -50,6 +50,11 @@ export class Entry<V = unknown> implements Ranked {
     return nowMs < this.deadlineAtMs && nowMs < this.source.servesUntilMs;
   }
 
+  /** Whether it may be shown, while its connection is lost, to whoever has nothing else. */
+  isSuspect(nowMs: number): boolean {
+    return this.source.suspect && nowMs < this.deadlineAtMs; // guard: I3, I4
+  }
+
   dependsOn(key: string): boolean {
     return this.keys === undefined ? this.key === key : this.keys.includes(key);
   }

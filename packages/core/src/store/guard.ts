@@ -168,6 +168,11 @@ export class Guards {
     for (const guard of this.#of(key)) guard.sever(); // guard: I6
   }
 
+  /** Those of the key that name another connection, or any if none is named. */
+  severOthers(key: string, line: Line | undefined): void {
+    for (const guard of this.#of(key)) if (guard.line !== line) guard.sever(); // guard: I2
+  }
+
   severAll(): void {
     for (const guard of this.#all()) guard.sever(); // guard: I2
   }

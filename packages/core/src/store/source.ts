@@ -18,6 +18,17 @@ export class Source {
   tracked = false;
   /** Nothing that was read here may be served or stored any more. */
   lost = false;
+  /**
+   * Lost with its connection, and nobody knows better yet: what was read here may still be right. Only
+   * to be shown to whoever has nothing else.
+   */
+  suspect = false;
+  /** Whose it is, so that he can end the suspicion. */
+  readonly owner: object | undefined;
+
+  constructor(owner?: object) {
+    this.owner = owner;
+  }
 
   lose(): void {
     this.lost = true; // guard: T2

@@ -52,6 +52,8 @@ export class Store {
   #bytes = 0;
   /** Entries of lost connections, which are neither served nor counted any more. */
   #dead = 0;
+  /** Those of them that are suspects. */
+  #suspects = 0;
   #sweep: Iterator<Entry> | undefined;
 
   constructor(
@@ -67,6 +69,11 @@ export class Store {
   /** Those that are still of use. */
   get entries(): number {
     return this.#entries - this.#dead;
+  }
+
+  /** Those of lost connections that may still be right. */
+  get suspects(): number {
+    return this.#suspects;
   }
 
   get bytes(): number {
@@ -138,11 +145,15 @@ export class Store {
     this.#replies = new KeyMap(); // guard: I1
     this.#dependents = new KeyMap(); // guard: I12
     this.#policy.clear(); // guard: I12
-    for (const source of this.#sources) source.entries = 0;
+    for (const source of this.#sources) {
+      source.entries = 0;
+      source.suspect = false; // guard: I1, I4
+    }
     this.#sources.clear();
     this.#entries = 0;
     this.#bytes = 0;
     this.#dead = 0;
+    this.#suspects = 0;
     this.#sweep = undefined;
     if (dropped > 0) this.#onEvicted(cause, dropped);
     return dropped;
@@ -153,15 +164,49 @@ export class Store {
    * until others are filed: so this costs the same for ten of them and for a million.
    */
   lose(source: Source): number {
+    const dropped = this.#lose(source);
+    this.#forget();
+    return dropped;
+  }
+
+  /**
+   * As {@link lose}, but its entries are suspects from now on: they stay until
+   * {@link dropSuspects}, or until others need their room.
+   */
+  suspect(source: Source): number {
+    const dropped = this.#lose(source);
+    if (dropped > 0) {
+      source.suspect = true;
+      this.#suspects += dropped;
+    }
+    return dropped;
+  }
+
+  /** Ends the suspicion of what came from these connections, which are lost: it is of no use. */
+  dropSuspects(areOf: (source: Source) => boolean): void {
+    if (this.#suspects === 0) return;
+    for (const source of this.#sources) {
+      if (!source.suspect || !areOf(source)) continue;
+      source.suspect = false; // guard: I4
+      this.#suspects -= source.entries;
+    }
+    this.#forget();
+  }
+
+  #lose(source: Source): number {
     const dropped = source.entries;
     if (source.lost) return 0;
     source.lose(); // guard: T2
     if (dropped === 0) return 0;
-    if (dropped === this.entries) return this.clear('disconnect');
     this.#dead += dropped;
-    this.#sweep = this[Symbol.iterator]();
     this.#onEvicted('disconnect', dropped);
     return dropped;
+  }
+
+  /** Where nothing is of use any more, the room is given back at once. */
+  #forget(): void {
+    if (this.#dead > 0 && this.#dead === this.#entries && this.#suspects === 0)
+      this.clear('disconnect');
   }
 
   /** All entries, lost ones too. */
@@ -236,8 +281,12 @@ export class Store {
     else this.#removeReply(entry, entry.keys);
     const { source } = entry;
     source.entries -= 1;
-    if (source.entries === 0) this.#sources.delete(source);
     if (source.lost) this.#dead -= 1; // guard: I12
+    if (source.suspect) this.#suspects -= 1; // guard: I12
+    if (source.entries === 0) {
+      this.#sources.delete(source);
+      source.suspect = false;
+    }
     this.#entries -= 1;
     this.#bytes -= entry.bytes;
     this.#policy.remove(entry); // guard: I12
@@ -262,24 +311,35 @@ export class Store {
     }
   }
 
+  get #isOverfull(): boolean {
+    return this.#entries > this.#bounds.maxEntries || this.#bytes > this.#bounds.maxBytes;
+  }
+
   #makeRoom(): void {
-    while (this.#entries > this.#bounds.maxEntries || this.#bytes > this.#bounds.maxBytes) {
+    while (this.#isOverfull) {
       const victim = this.#policy.victim();
       if (victim === undefined) return;
       this.#evict(victim, this.#entries > this.#bounds.maxEntries ? 'size' : 'bytes');
     }
   }
 
+  /** Suspects go before what is of use does, and not without need. */
   #sweepSome(): void {
-    const sweep = this.#sweep;
-    if (sweep === undefined) return;
+    if (this.#dead === 0) {
+      this.#sweep = undefined;
+      return;
+    }
+    const spared = this.#isOverfull ? 0 : this.#suspects;
+    if (this.#dead === spared) return;
+    this.#sweep ??= this[Symbol.iterator]();
     for (let i = 0; i < SWEPT_AT_ONCE; i += 1) {
-      const { done, value } = sweep.next();
+      const { done, value } = this.#sweep.next();
       if (done) {
-        this.#sweep = this.#dead > 0 ? this[Symbol.iterator]() : undefined;
+        this.#sweep = undefined;
         return;
       }
-      if (value.source.lost) this.#remove(value); // guard: I12
+      const { lost, suspect } = value.source;
+      if (lost && !(suspect && spared > 0)) this.#remove(value); // guard: I12
     }
   }
 }

@@ -9,10 +9,14 @@ export function assertStoreValid(cache: TrackingCache): void {
   const problems: string[] = [];
   const indexed = new Set<string>();
   let entries = 0;
+  let suspects = 0;
   let bytes = 0;
   for (const entry of store) {
     bytes += entry.bytes;
     if (!entry.source.lost) entries += 1;
+    if (entry.source.suspect) suspects += 1;
+    if (entry.source.suspect && !entry.source.lost)
+      problems.push(`${entry.key} is suspect and of use`);
     const found =
       entry.keys === undefined ? store.find(entry.key, entry.rest) : store.findReply(entry.key);
     if (found !== entry) problems.push(`${entry.key} ${entry.rest} is not found`);
@@ -23,6 +27,7 @@ export function assertStoreValid(cache: TrackingCache): void {
     }
   }
   if (entries !== store.entries) problems.push(`${entries} entries, ${store.entries} counted`);
+  if (suspects !== store.suspects) problems.push(`${suspects} suspects, ${store.suspects} counted`);
   if (bytes !== store.bytes) problems.push(`${bytes} bytes, ${store.bytes} counted`);
   if (indexed.size !== store.indexedKeys)
     problems.push(`${store.indexedKeys} keys indexed, ${indexed.size} in use`);

@@ -1,9 +1,10 @@
-import type { Connection, TrackingPort } from '../ports.ts';
+import type { Argument, Connection, SendOptions, TrackingPort } from '../ports.ts';
 import type { Invalidation } from '../tracking/invalidation.ts';
 
 /** A command that was sent and waits for the test to answer it. */
 export interface SentCommand {
-  readonly args: readonly string[];
+  readonly args: readonly Argument[];
+  readonly options?: SendOptions | undefined;
   reply(value: unknown): void;
   fail(error: unknown): void;
 }
@@ -19,7 +20,7 @@ export class FakeClient implements TrackingPort {
   readonly #onConnection = new Set<(connection: Connection) => void>();
   #connection: Connection = 'down';
 
-  send(args: readonly string[]): Promise<unknown> {
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const settle =
         <T>(how: (value: T) => void) =>
@@ -27,7 +28,12 @@ export class FakeClient implements TrackingPort {
           this.sent.splice(this.sent.indexOf(command), 1);
           how(value);
         };
-      const command: SentCommand = { args, reply: settle(resolve), fail: settle(reject) };
+      const command: SentCommand = {
+        args,
+        options,
+        reply: settle(resolve),
+        fail: settle(reject),
+      };
       this.sent.push(command);
     });
   }
@@ -95,7 +101,7 @@ export class FakeClient implements TrackingPort {
 
   #answer({ args, reply }: SentCommand): boolean {
     const words = args.join(' ');
-    const isProbe = args[1]?.startsWith('redcache:probe:') === true;
+    const isProbe = String(args[1]).startsWith('redcache:probe:');
     if (words.startsWith('CLIENT TRACKING O') || words === 'CLIENT CACHING YES') reply('OK');
     else if (words === 'CLIENT TRACKINGINFO') reply(TRACKED);
     else if (words === 'PING') reply('PONG');

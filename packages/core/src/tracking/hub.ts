@@ -67,9 +67,12 @@ export class Hub {
     this.#wakeAll(cause === 'own-write' ? 'flush' : cause);
   }
 
-  /** One connection is gone: what was read there may change unheard. */
-  lose(source: Source): void {
-    const entries = this.#store.lose(source); // guard: T2
+  /**
+   * One connection is gone: what was read there may change unheard. `areSuspects`: it may still be right,
+   * for all that anybody knows until another one stands.
+   */
+  lose(source: Source, areSuspects: boolean): void {
+    const entries = areSuspects ? this.#store.suspect(source) : this.#store.lose(source); // guard: T2
     this.#guards.severFrom(source); // guard: I2, T2
     publish('redcache:flush', () => ({ cause: 'disconnect', entries }));
     this.#wakeAll('disconnect');

@@ -229,7 +229,7 @@ export class TrackingSession implements Line {
   }
 
   #enable(generation: number): void {
-    const source = new Source();
+    const source = new Source(this);
     this.#source = source;
     this.#retry?.cancel();
     this.#retry = undefined;
@@ -280,7 +280,8 @@ export class TrackingSession implements Line {
     this.#heartbeat.stop(); // guard: I14
     this.#retry?.cancel(); // guard: I14
     this.#retry = undefined;
-    if (source !== undefined) this.#hub.lose(source); // guard: T2
+    // Only where the connection itself was lost: in all other cases somebody knows better.
+    if (source !== undefined) this.#hub.lose(source, this.#state.is === 'down'); // guard: T2, I4
   }
 
   #serve(): void {
@@ -294,11 +295,11 @@ export class TrackingSession implements Line {
   /** What was filed while nobody knew yet has no such bound, so it goes. */
   #boundAges(): void {
     const before = this.#source;
-    const bounded = new Source();
+    const bounded = new Source(this);
     bounded.tracked = true;
     bounded.maxAgeMs = Math.min(this.rules.maxStalenessMs, LONGEST_UNVERIFIED_MS); // guard: T5
     this.#source = bounded;
-    if (before !== undefined) this.#hub.lose(before); // guard: T5
+    if (before !== undefined) this.#hub.lose(before, false); // guard: T5
   }
 
   #retryLater(): void {

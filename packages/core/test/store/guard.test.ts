@@ -56,6 +56,19 @@ describe('I2: what breaks a guard', () => {
     expect(during.severed).toBe(true);
   });
 
+  test('a command of one of its keys that is sent elsewhere, or where nobody hears of changes', () => {
+    const [line, other] = [lineOf(new Source()), lineOf(new Source())];
+    for (const elsewhere of [other, undefined]) {
+      const { guards, guard, broken } = opened(['a', 'k'], { line });
+      guards.severOthers('k', line);
+      guards.severOthers('other', elsewhere);
+      expect(guard.intact).toBe(true);
+      guards.severOthers('k', elsewhere);
+      expect(guard).toMatchObject({ intact: false, pushes: 0, severed: true });
+      expect(broken).toEqual(['severed']);
+    }
+  });
+
   test('only what concerns its keys', () => {
     const { guards, guard } = opened(['k']);
     guards.push('other');

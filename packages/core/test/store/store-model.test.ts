@@ -68,6 +68,8 @@ function agree({ entries, sources, lost, left }: Model, { store, evicted }: Real
   ).toEqual(entries.map(nameOf).sort());
   expect(store.entries).toBe(entries.length);
   expect(store.bytes).toBe(held.reduce((sum, { bytes }) => sum + bytes, 0));
+  expect(store.suspects).toBe(held.filter(({ source }) => source.suspect).length);
+  expect(held.some(({ source }) => source.suspect && !source.lost)).toBe(false);
   expect(held.length).toBeLessThanOrEqual(MAX_ENTRIES);
   expect(store.bytes).toBeLessThanOrEqual(MAX_BYTES);
   for (const entry of entries) {
@@ -176,6 +178,28 @@ const losing = fc.nat(2).map(
     }),
 );
 
+/** As when the connection is lost; all that is lost may still be right until it stands again. */
+const suspecting = fc.nat(2).map(
+  (from) =>
+    new Step(`suspect ${from}`, (model, { store }) => {
+      const source = model.sources.at(-1 - from) as Source;
+      const dropped = model.leave('disconnect', (entry) => entry.source === source);
+      expect(store.suspect(source)).toBe(dropped);
+      expect(source.suspect).toBe(dropped > 0);
+      model.lost.push(...model.sources.splice(model.sources.length - 1 - from, 1));
+      model.sources.push(aSource());
+    }),
+);
+
+const absolving = anyIndex.map(
+  (n) =>
+    new Step(`drop the suspects of the one at ${n}`, (model, { store }) => {
+      const source = model.lost[n % Math.max(1, model.lost.length)];
+      store.dropSuspects((each) => each === source);
+      if (source !== undefined) expect(source.suspect).toBe(false);
+    }),
+);
+
 const clearing = fc.constant(
   new Step('clear', (model, { store }) => {
     expect(store.clear('flush')).toBe(model.leave('flush', () => true));
@@ -191,6 +215,8 @@ test.for(['lru', 'lfu', 'ttl'] as const satisfies PolicyName[])(
       { arbitrary: deleting, weight: 10 },
       { arbitrary: using, weight: 10 },
       { arbitrary: losing, weight: 10 },
+      { arbitrary: suspecting, weight: 10 },
+      { arbitrary: absolving, weight: 5 },
       { arbitrary: clearing, weight: 1 },
     );
     fc.assert(

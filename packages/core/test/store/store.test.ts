@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/store/entry.ts';
 import type { Source } from '../../src/store/source.ts';
 import { Store } from '../../src/store/store.ts';
-import { aSource, aStore, names, replyOf, valueIn } from './a-store.ts';
+import { aSource, aStore, nameOf, names, replyOf, valueIn } from './a-store.ts';
 
 function add(store: Store, ...entries: readonly Entry[]): void {
   for (const entry of entries) store.add(entry);
@@ -241,6 +241,88 @@ describe('clear', () => {
       ['flush', 2],
       ['size', 1],
     ]);
+  });
+});
+
+describe('suspects', () => {
+  /** So many entries of a connection that is lost, and may come back. */
+  function suspected(count: number, bounds: { maxEntries?: number; maxBytes?: number } = {}) {
+    const { store, evicted } = aStore({ maxEntries: 1_000, ...bounds });
+    const source = aSource();
+    for (let i = 0; i < count; i += 1) store.add(valueIn(`s ${i}`, { source }));
+    const dropped = store.suspect(source);
+    return { store, evicted, source, dropped };
+  }
+
+  test('are counted as gone, not served, and still found', () => {
+    const { store, evicted, source, dropped } = suspected(5);
+    expect([dropped, store.entries, store.suspects, source.suspect]).toEqual([5, 0, 5, true]);
+    expect(store.find('s 3', '')).toMatchObject({ key: 's 3' });
+    expect(store.find('s 3', '')?.serves(0)).toBe(false);
+    expect(store.find('s 3', '')?.isSuspect(0)).toBe(true);
+    expect(evicted).toEqual([['disconnect', 5]]);
+    expect([store.suspect(source), store.lose(source)]).toEqual([0, 0]);
+  });
+
+  test('visits none of them, nor does their end', () => {
+    const { store } = aStore({ maxEntries: 20_000 });
+    const source = aSource();
+    for (let i = 0; i < 10_000; i += 1) {
+      const entry = valueIn(`${i}`, { source });
+      store.add(entry);
+      // Whoever looked at any of them would stumble.
+      Object.defineProperty(entry, 'source', {
+        get: () => {
+          throw new Error('visited');
+        },
+      });
+    }
+    expect(store.suspect(source)).toBe(10_000);
+    store.dropSuspects(() => true);
+    expect(store).toMatchObject({ entries: 0, suspects: 0, bytes: 0 });
+    expect([...store]).toEqual([]);
+  });
+
+  test('stay while there is room, however many others are filed', () => {
+    const { store } = suspected(100);
+    for (let i = 0; i < 500; i += 1) store.add(valueIn(`new ${i}`));
+    expect(store).toMatchObject({ entries: 500, suspects: 100 });
+  });
+
+  test.for([{ maxEntries: 100 }, { maxBytes: 100 }])(
+    'leave before anything that is of use when there is none: %o',
+    (bounds) => {
+      const { store, evicted } = suspected(50, bounds);
+      for (let i = 0; i < 100; i += 1) store.add(valueIn(`new ${i}`));
+      expect(store).toMatchObject({ entries: 100, suspects: 0, bytes: 100 });
+      expect(evicted).toEqual([['disconnect', 50]]);
+    },
+  );
+
+  test('of one connection end, those of another stay; and the room of the first is given back', () => {
+    const { store, source } = suspected(40);
+    const other = aSource();
+    store.add(valueIn('other', { source: other }));
+    store.suspect(other);
+    store.dropSuspects((each) => each === source);
+    expect(store).toMatchObject({ entries: 0, suspects: 1 });
+    expect(store.find('s 1', '')?.isSuspect(0)).toBe(false);
+    for (let i = 0; i < 20; i += 1) store.add(valueIn(`new ${i % 2}`));
+    expect(source.entries).toBe(0);
+    expect([...store].map(nameOf).sort()).toEqual(['new 0', 'new 1', 'other']);
+  });
+
+  test('that are invalidated, deleted, replaced or cleared are no longer counted', () => {
+    const { store, source } = suspected(6);
+    store.invalidate('s 0', 'invalidation');
+    store.delete(store.find('s 1', '') as Entry, 'ttl');
+    store.add(valueIn('s 2'));
+    expect([store.suspects, source.entries, store.entries]).toEqual([3, 3, 1]);
+    store.clear('flush');
+    expect([store.suspects, source.entries, source.suspect]).toEqual([0, 0, false]);
+    store.add(valueIn('a'));
+    store.dropSuspects(() => true);
+    expect(store).toMatchObject({ entries: 1, suspects: 0 });
   });
 });
 

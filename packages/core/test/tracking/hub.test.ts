@@ -90,7 +90,7 @@ describe('a lost connection', () => {
     const [mine, theirs] = [guardOf('k', lost), guardOf('k', other)];
     guards.open(mine);
     guards.open(theirs);
-    const messages = reported('redcache:flush', () => hub.lose(lost));
+    const messages = reported('redcache:flush', () => hub.lose(lost, false));
     expect(names(store)).toEqual(['b']);
     expect([mine.severed, theirs.intact]).toEqual([true, true]);
     expect(messages).toEqual([{ cause: 'disconnect', entries: 1 }]);
@@ -106,7 +106,7 @@ describe('a lost connection', () => {
     guards.open(guard);
     const seen: unknown[] = [];
     hub.listen('a', () => seen.push(store.find('a', '')?.serves(0), guard.severed));
-    hub.lose(lost);
+    hub.lose(lost, false);
     expect(seen).toEqual([false, true]);
   });
 });
@@ -161,7 +161,7 @@ describe('who is told', () => {
     const told: WakeCause[] = [];
     hub.listen('a', (heard) => told.push(heard));
     hub.listen('b', (heard) => told.push(heard));
-    hub.lose(aSource());
+    hub.lose(aSource(), false);
     expect(told).toEqual(['disconnect', 'disconnect']);
   });
 

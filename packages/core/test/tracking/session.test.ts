@@ -161,7 +161,7 @@ describe('from the connection to the first hit', () => {
       for (let i = 0; i < 2; i += 1) {
         client.connection('down');
         client.connection('up');
-        keys.add(client.sent.find(({ args }) => args[0] === 'GET')?.args[1] ?? '');
+        keys.add(String(client.sent.find(({ args }) => args[0] === 'GET')?.args[1]));
       }
     }
     expect(keys.size).toBe(4);

@@ -1,7 +1,7 @@
-import { RedisClient } from 'redis';
+import { RESP_TYPES, RedisClient } from 'redis';
 import { ConfigError } from '../../errors.ts';
+import type { Argument, SendOptions } from '../../ports.ts';
 
-type Argument = string | Buffer;
 type SendCommand = (
   this: HookedClient,
   args: readonly Argument[],
@@ -176,9 +176,43 @@ export function optionsOfOurs(client: object): object {
 const UNTIMED = { timeout: 0 };
 const UNTIMED_AND_UNMAPPED = { timeout: 0, typeMapping: {} };
 
+/** What can send, or a view of it. */
+interface Sender {
+  sendCommand(args: readonly Argument[], options?: object): Promise<unknown>;
+}
+
+const BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer };
+const byteViews = new WeakMap<object, Sender>();
+
+/**
+ * A view of the client whose replies are bytes. Its mapping is its own option, since one that came with
+ * each command would cost what is said above.
+ */
+function byteViewOf(client: Sender): Sender {
+  let view = byteViews.get(client);
+  if (view === undefined) {
+    view = (client as unknown as { withTypeMapping(mapping: object): Sender }).withTypeMapping(
+      BYTES,
+    );
+    byteViews.set(client, view);
+  }
+  return view;
+}
+
+/** Sends a command of ours, whatever options the client has for its own. */
+export function sendOurs(
+  client: Sender,
+  args: readonly Argument[],
+  options: SendOptions | undefined,
+): Promise<unknown> {
+  return options?.replies === 'buffers'
+    ? sendUnobserved(byteViewOf(client), args, UNTIMED)
+    : sendUnobserved(client, args, optionsOfOurs(client));
+}
+
 /** Sends a command that is redcache's own: nobody is told of it. */
 export function sendUnobserved(
-  client: { sendCommand(args: readonly Argument[], options?: object): Promise<unknown> },
+  client: Sender,
   args: readonly Argument[],
   options?: object,
 ): Promise<unknown> {

@@ -1,12 +1,13 @@
 import { errorMonitor } from 'node:events';
 import { attach } from '../../attach.ts';
-import type { Connection, TrackingPort } from '../../ports.ts';
+import type { Argument, Connection, SendOptions, TrackingPort } from '../../ports.ts';
 import type { TrackingOptions } from '../../tracking/options.ts';
 import type { TrackingSession } from '../../tracking/session.ts';
 import type { TrackingCache } from '../../tracking-cache.ts';
 import type { ConnectionClient } from './clients.ts';
-import { type Answered, optionsOfOurs, sendUnobserved } from './command-hook.ts';
+import { type Answered, optionsOfOurs, sendOurs, sendUnobserved } from './command-hook.ts';
 import { blocks } from './commands/blocking.ts';
+import { markPushes } from './push-origin.ts';
 import { Replacement } from './replacement.ts';
 
 /** What the provider knows of the deployment and wants done. */
@@ -24,7 +25,7 @@ export interface ConnectionOwner {
  * One node-redis client that a cache has seen at work: alone, or inside a pool, a cluster or a
  * sentinel. Follows what its connection goes through, and which database it is in.
  *
- * Pushes are not heard here: node-redis hands them to the provider without saying whose they are.
+ * Pushes are not heard here: node-redis hands them to the provider, marked as this connection's.
  */
 export class ClientConnection implements TrackingPort {
   readonly client: ConnectionClient;
@@ -49,17 +50,18 @@ export class ClientConnection implements TrackingPort {
     this.#owner = owner;
     this.#options = optionsOfOurs(client);
     this.#database = client.options.database ?? 0;
-    this.#replacement = new Replacement(client, owner.engine.clock, () => this.#end());
+    this.#replacement = new Replacement(client, owner.engine.clock, () => this.#end('lost'));
     // Before those of its user, since what one of them throws keeps the others from hearing.
     client.prependListener('ready', this.#onReady);
     // A monitor hears errors before the listeners do, and is none itself: without any listener the
     // process ends as its owner expects, or goes on with nothing served from before.
     client.on(errorMonitor, this.#onError);
     client.prependListener('end', this.#onEnd);
-    client.prependListener('terminated', this.#onEnd);
+    client.prependListener('terminated', this.#onGivenUp);
     // First, since what is sent from now on is sent by a client that is known.
     owner.remember(this);
     this.session = attach(owner.engine, this, owner.tracking).session;
+    markPushes(client, this);
   }
 
   /**
@@ -83,16 +85,19 @@ export class ClientConnection implements TrackingPort {
     return this.#overtakes;
   }
 
-  send(args: readonly (string | Buffer)[]): Promise<unknown> {
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     // Whenever tracking begins anew, the connection may have been reset: node-redis then selects
     // the database of its options, or one that was selected since, by how it came to it.
     if (this.#hasSelected && args[1] === 'TRACKING') this.#settleDatabase();
-    if (!this.#isInTransaction) return sendUnobserved(this.client, args, this.#options);
+    if (!this.#isInTransaction) return this.#send(args, options);
     return new Promise((resolve, reject) => {
-      this.#deferred.push(() =>
-        sendUnobserved(this.client, args, this.#options).then(resolve, reject),
-      );
+      this.#deferred.push(() => this.#send(args, options).then(resolve, reject));
     });
+  }
+
+  #send(args: readonly Argument[], options: SendOptions | undefined): Promise<unknown> {
+    if (options === undefined) return sendUnobserved(this.client, args, this.#options);
+    return sendOurs(this.client, args, options);
   }
 
   onPush(): () => void {
@@ -257,13 +262,23 @@ export class ClientConnection implements TrackingPort {
 
   readonly #onEnd = (): void => {
     if (this.#replacement.isUnderWay) this.#listener?.('down');
-    else this.#end();
+    else this.#end('closed');
   };
 
+  readonly #onGivenUp = (): void => {
+    if (this.#replacement.isUnderWay) this.#listener?.('down');
+    else this.#end('lost');
+  };
+
+  /** Another one takes its place, so that its client is about to be closed. */
+  abandon(): void {
+    this.#end('lost');
+  }
+
   /** Perhaps for good, so nobody but the client itself may hold on to it. It may connect again. */
-  #end(): void {
+  #end(how: 'closed' | 'lost'): void {
     this.#listener?.('down');
-    this.#owner.engine.leaveSession(this.session); // guard: I12
+    this.#owner.engine.leaveSession(this.session, how); // guard: I12
     this.#owner.forget(this);
   }
 }

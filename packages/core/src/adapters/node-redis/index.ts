@@ -14,3 +14,4 @@ export {
   type Tracked,
   trackedOf,
 } from './tracked.ts';
+export { type TrackedWay, trackedWay } from './way.ts';

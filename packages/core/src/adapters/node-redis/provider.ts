@@ -14,6 +14,7 @@ import { writtenKeys } from './commands/written-keys.ts';
 import { ClientConnection, type ConnectionOwner } from './connection.ts';
 import { type Call, Fetching, type FetchingOwner, isAsk } from './fetching.ts';
 import { readMany } from './multi-get.ts';
+import { pushOrigin } from './push-origin.ts';
 import { expectSocket, paceReads } from './read-pacing.ts';
 import { freezeReply, handOut, keep } from './replies/index.ts';
 import { plainRest, type Signature, signatureOf, variantOf } from './signature.ts';
@@ -98,6 +99,7 @@ export class ClientSideCache
   #last: ClientConnection | undefined;
   #isCluster = false;
   readonly #pacing = paceReads();
+  readonly #onPoolClosed = new Set<() => void>();
   /** What had been counted when the statistics began anew. */
   #countedBefore: CacheStats = super.stats();
 
@@ -348,7 +350,9 @@ export class ClientSideCache
 
   override invalidate(key: Buffer | string | null): void {
     this.#pacing.pushed();
-    this.engine.invalidate(key === null ? 'all' : [String(key)]);
+    const origin = pushOrigin();
+    const session = origin instanceof ClientConnection ? origin.session : undefined;
+    this.engine.invalidate(key === null ? 'all' : [String(key)], session);
     // What a listener throws would end the parsing of the chunk, and lose the replies behind the push.
     callSafely('invalidate', () => this.emit('invalidate', key));
   }
@@ -369,7 +373,17 @@ export class ClientSideCache
   // Each connection is followed by itself, and these do not say whose they are.
   override onError(): void {}
   override onClose(): void {}
-  override onPoolClose(): void {}
+
+  /** Of a pool, a cluster or a sentinel; which one it does not say, and it need not be closed yet. */
+  override onPoolClose(): void {
+    for (const closed of [...this.#onPoolClosed]) queueMicrotask(closed);
+  }
+
+  /** Calls back whenever some pool has been closed. Answers how to stop. */
+  onPoolClosed(closed: () => void): () => void {
+    this.#onPoolClosed.add(closed);
+    return () => this.#onPoolClosed.delete(closed);
+  }
 
   override size(): number {
     return this.engine.stats().entries;

@@ -5,16 +5,14 @@ import type { TrackingCache } from '../../tracking-cache.ts';
 import {
   type AnyClient,
   type ClusterClient,
-  type ConnectionClient,
   recognise,
   type SentinelClient,
   type SingleClient,
   selfOf,
 } from './clients.ts';
 import { clusterPortOf, portOf } from './port.ts';
-import type { Lend } from './ports/borrower.ts';
+import { borrowed } from './ports/borrower.ts';
 import { ClusterPort } from './ports/cluster-port.ts';
-import { notSent, Patience } from './ports/patience.ts';
 import { lenderOf as poolLenderOf } from './ports/pool-port.ts';
 import { lenderOf as sentinelLenderOf } from './ports/sentinel-port.ts';
 import { SharedNodes } from './ports/shared-nodes.ts';
@@ -163,14 +161,3 @@ function openCluster(cluster: ClusterClient): OwnTracked {
  * usual are enough.
  */
 const ownCache = () => clientSideCache({ maxEntries: 1, maxStaleness: '4s' });
-
-/** A client that is lent, to be looked at and given back. */
-async function borrowed(lend: Lend): Promise<ConnectionClient> {
-  let borrowedClient: ConnectionClient | undefined;
-  const lent = lend(async (client) => {
-    borrowedClient = client;
-  });
-  await new Patience().with(lent);
-  if (borrowedClient === undefined) throw notSent();
-  return borrowedClient;
-}

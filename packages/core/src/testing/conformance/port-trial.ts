@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { systemClock } from '../../clock.ts';
-import type { Connection, TrackingPort } from '../../ports.ts';
+import type { Argument, Connection, TrackingPort } from '../../ports.ts';
 
 /** What an embedder brings for each case: his client behind its port, and somebody else. */
 export interface PortUnderTest {
@@ -63,8 +63,12 @@ export class PortTrial {
     return `redcache:conformance:${this.#id}:${name}:ключ`;
   }
 
-  send(...args: readonly string[]): Promise<unknown> {
+  send(...args: readonly Argument[]): Promise<unknown> {
     return this.within(this.port.send(args), `the answer to ${args[0]}`);
+  }
+
+  sendForBytes(...args: readonly Argument[]): Promise<unknown> {
+    return this.within(this.port.send(args, { replies: 'buffers' }), `the answer to ${args[0]}`);
   }
 
   async others(...args: readonly string[]): Promise<unknown> {

@@ -38,6 +38,30 @@ export const REPLIES: Cases = {
       assert.equal(await t.send('ECHO', text), text);
   },
 
+  'bytes that are no text arrive as they are, and are answered so where that is asked for': async (
+    t,
+  ) => {
+    const bytes = Buffer.from(upTo(256).map(Number));
+    const key = t.key('bytes');
+    assert.equal(await t.send('SET', key, bytes), 'OK');
+    const replies = [
+      t.sendForBytes('GET', key),
+      t.sendForBytes('EVAL', "return {1, {KEYS[1], redis.call('GET', KEYS[1])}, false}", '1', key),
+      t.sendForBytes('GET', t.key('nothing')),
+      t.send('STRLEN', key),
+      t.send('ECHO', key),
+    ];
+    assert.deepEqual(await Promise.all(replies), [
+      bytes,
+      [1, [Buffer.from(key), bytes], null],
+      null,
+      256,
+      key,
+    ]);
+    const refused = await t.outcome(t.sendForBytes('LLEN', key), 'LLEN of bytes');
+    assert.ok(refused.is === 'rejected' && isServerError(refused.reason));
+  },
+
   'what is not there is null, integers are numbers, arrays nest': async (t) => {
     assert.equal(await t.send('GET', t.key('nothing')), null);
     assert.equal(await t.send('INCR', t.key('counter')), 1);

@@ -1,5 +1,6 @@
+import type { Argument, SendOptions } from '../../../ports.ts';
 import type { ConnectionClient } from '../clients.ts';
-import { optionsOfOurs, sendUnobserved } from '../command-hook.ts';
+import { sendOurs } from '../command-hook.ts';
 import { notSent, Patience } from './patience.ts';
 
 /** Lends one client for as long as what `use` answers is under way; may call it again after that failed. */
@@ -20,9 +21,9 @@ export class Borrower {
   }
 
   /** Throws: `UnavailableError` if nobody lends a client that is connected within the patience. */
-  send(args: readonly string[]): Promise<unknown> {
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     const batch = this.#batch ?? this.#borrow();
-    return batch.send(args, this.#patience);
+    return batch.send({ args, options }, this.#patience);
   }
 
   #borrow(): Batch {
@@ -43,6 +44,22 @@ export class Borrower {
     });
     return batch;
   }
+}
+
+interface Command {
+  readonly args: readonly Argument[];
+  readonly options: SendOptions | undefined;
+}
+
+/** A client that is lent, to be looked at and given back. */
+export async function borrowed(lend: Lend): Promise<ConnectionClient> {
+  let borrowedClient: ConnectionClient | undefined;
+  const lent = lend(async (client) => {
+    borrowedClient = client;
+  });
+  await new Patience().with(lent);
+  if (borrowedClient === undefined) throw notSent();
+  return borrowedClient;
 }
 
 /** Commands that go together. */
@@ -67,18 +84,18 @@ class Batch {
     this.#lent.catch(() => {});
   }
 
-  send(args: readonly string[], patience: Patience): Promise<unknown> {
+  send(command: Command, patience: Patience): Promise<unknown> {
     this.#unanswered += 1;
     const client = this.#client;
     const sent =
       client !== undefined && this.#unsent === 0
-        ? this.#sendOn(client, args)
-        : this.#sendLater(args, patience);
+        ? this.#sendOn(client, command)
+        : this.#sendLater(command, patience);
     sent.then(this.#onAnswer, this.#onError);
     return sent;
   }
 
-  async #sendLater(args: readonly string[], patience: Patience): Promise<unknown> {
+  async #sendLater(command: Command, patience: Patience): Promise<unknown> {
     this.#unsent += 1;
     let client: ConnectionClient;
     try {
@@ -86,13 +103,13 @@ class Batch {
     } finally {
       this.#unsent -= 1;
     }
-    return this.#sendOn(client, args);
+    return this.#sendOn(client, command);
   }
 
   /** It may have been lost since it was lent. */
-  #sendOn(client: ConnectionClient, args: readonly string[]): Promise<unknown> {
+  #sendOn(client: ConnectionClient, { args, options }: Command): Promise<unknown> {
     if (!client.isReady) return Promise.reject(notSent());
-    return sendUnobserved(client, args, optionsOfOurs(client));
+    return sendOurs(client, args, options);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { slotOf } from '../../../cluster/slot.ts';
-import type { CommandPort, Connection } from '../../../ports.ts';
+import type { Argument, CommandPort, Connection, SendOptions } from '../../../ports.ts';
 import type { ClusterClient, ClusterNode, ConnectionClient } from '../clients.ts';
 import { optionsOfOurs, sendUnobserved } from '../command-hook.ts';
 import { firstKey } from './first-key.ts';
@@ -12,10 +12,17 @@ export interface NodeClients {
   of(node: ClusterNode): ConnectionClient | Promise<unknown> | undefined;
   /** The cluster may have changed. */
   changed(): void;
+  /** Sends, now. `isAsked`: to a node that does not own the slot, right behind `ASKING`. */
+  send(client: ConnectionClient, command: Sending, isAsked: boolean): Promise<unknown>;
 }
 
-interface Command {
-  readonly args: readonly string[];
+/** A command and how its reply is wanted. */
+export interface Sending {
+  readonly args: readonly Argument[];
+  readonly options: SendOptions | undefined;
+}
+
+interface Command extends Sending {
   readonly key: string | undefined;
   /** How often it was sent on to somewhere else. */
   readonly hops: number;
@@ -47,15 +54,18 @@ export class ClusterPort implements CommandPort {
     this.#clients = clients;
   }
 
-  send(args: readonly string[]): Promise<unknown> {
-    return this.#send({ args, key: firstKey(args), hops: 0 });
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
+    return this.#send({ args, options, key: firstKey(args), hops: 0 });
   }
 
   /** Where a command of this key would go now; nothing while it could not be sent at once. */
   clientFor(key: string): ConnectionClient | undefined {
     const node = this.#nodeFor(key);
     const client = node === undefined ? undefined : this.#clients.of(node);
-    return client instanceof Promise ? undefined : client;
+    if (!(client instanceof Promise)) return client;
+    // Whoever sends to it is told what came of it.
+    client.catch(() => {});
+    return undefined;
   }
 
   /** It is up while it is open. That one node can't be reached is said of each command. */
@@ -91,7 +101,7 @@ export class ClusterPort implements CommandPort {
     const client = node === undefined ? undefined : this.#clients.of(node);
     if (client === undefined || command.hops > MAX_HOPS) return Promise.reject(notSent());
     if (client instanceof Promise) return this.#sendAfter(client, command);
-    return this.#sendOn(client, command);
+    return this.#sendOn(client, command, false);
   }
 
   /** Those that wait for the same go on in the order in which they came. */
@@ -100,10 +110,10 @@ export class ClusterPort implements CommandPort {
     return this.#send({ ...command, hops: command.hops + 1 });
   }
 
-  #sendOn(client: ConnectionClient, command: Command): Promise<unknown> {
-    return sendUnobserved(client, command.args, optionsOfOurs(client)).catch((error: unknown) =>
-      this.#follow(error, command),
-    );
+  #sendOn(client: ConnectionClient, command: Command, isAsked: boolean): Promise<unknown> {
+    return this.#clients
+      .send(client, command, isAsked)
+      .catch((error: unknown) => this.#follow(error, command));
   }
 
   /** `MOVED slot host:port` and `ASK slot host:port` say that the command did not run. */
@@ -125,7 +135,7 @@ export class ClusterPort implements CommandPort {
         .then(() => this.#ask(address, { ...command, hops: command.hops + 1 }));
     // Nothing comes between the two: they are queued in one go.
     sendUnobserved(client, ['ASKING'], optionsOfOurs(client)).catch(() => {});
-    return this.#sendOn(client, command);
+    return this.#sendOn(client, command, true);
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { CommandPort, Connection } from '../../../ports.ts';
+import type { Argument, CommandPort, Connection, SendOptions } from '../../../ports.ts';
 import type { ConnectionClient, PoolClient } from '../clients.ts';
 import { Borrower, type Lend } from './borrower.ts';
 
@@ -14,8 +14,8 @@ export class PoolPort implements CommandPort {
     this.#borrower = new Borrower(lenderOf(pool));
   }
 
-  send(args: readonly string[]): Promise<unknown> {
-    return this.#borrower.send(args);
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
+    return this.#borrower.send(args, options);
   }
 
   onConnection(listener: (connection: Connection) => void): () => void {

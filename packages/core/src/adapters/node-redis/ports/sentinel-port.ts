@@ -1,4 +1,4 @@
-import type { CommandPort, Connection } from '../../../ports.ts';
+import type { Argument, CommandPort, Connection, SendOptions } from '../../../ports.ts';
 import type { ConnectionClient, SentinelClient } from '../clients.ts';
 import { Borrower, type Lend } from './borrower.ts';
 import { ConnectionListeners, keepListened } from './listeners.ts';
@@ -32,13 +32,13 @@ export class SentinelPort implements CommandPort {
     );
   }
 
-  send(args: readonly string[]): Promise<unknown> {
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     // The sentinels still name the one it is reconnecting to. To wait for it would have node-redis
     // ask them again and again without a pause.
     const { isReady } = this.#sentinel;
     if (isReady && this.#last?.isOpen === true && !this.#last.isReady)
       return Promise.reject(notSent());
-    return this.#borrower.send(args);
+    return this.#borrower.send(args, options);
   }
 
   onConnection(listener: (connection: Connection) => void): () => void {

@@ -1,7 +1,7 @@
 import { errorMonitor } from 'node:events';
-import type { CommandPort, Connection } from '../../../ports.ts';
+import type { Argument, CommandPort, Connection, SendOptions } from '../../../ports.ts';
 import type { SingleClient } from '../clients.ts';
-import { optionsOfOurs, sendUnobserved } from '../command-hook.ts';
+import { optionsOfOurs, sendOurs, sendUnobserved } from '../command-hook.ts';
 import { ConnectionListeners, keepListened } from './listeners.ts';
 
 /** Commands over the one connection of a client. */
@@ -18,8 +18,10 @@ export class SinglePort implements CommandPort {
     this.#options = optionsOfOurs(client);
   }
 
-  send(args: readonly string[]): Promise<unknown> {
-    return sendUnobserved(this.#client, args, this.#options);
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
+    // Nearly always: what is sent with it is known.
+    if (options === undefined) return sendUnobserved(this.#client, args, this.#options);
+    return sendOurs(this.#client, args, options);
   }
 
   onConnection(listener: (connection: Connection) => void): () => void {

@@ -1,5 +1,5 @@
 import { UnavailableError } from '../../../errors.ts';
-import type { CommandPort, Connection } from '../../../ports.ts';
+import type { Argument, CommandPort, Connection, SendOptions } from '../../../ports.ts';
 import type { ConnectionClient, SentinelClient } from '../clients.ts';
 import { portOf } from '../port.ts';
 import { ConnectionListeners, keepListened } from '../ports/listeners.ts';
@@ -44,9 +44,11 @@ export class OwnFollower implements CommandPort {
     return this.#own?.tracks === true;
   }
 
-  send(args: readonly string[]): Promise<unknown> {
+  send(args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     const client = this.#own?.client;
-    return client?.isReady === true ? portOf(client).send(args) : Promise.reject(notSent());
+    return client?.isReady === true
+      ? portOf(client).send(args, options)
+      : Promise.reject(notSent());
   }
 
   onConnection(listener: (connection: Connection) => void): () => void {

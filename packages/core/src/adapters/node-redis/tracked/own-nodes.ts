@@ -1,5 +1,6 @@
 import type { ClusterClient, ClusterNode, ConnectionClient, SingleClient } from '../clients.ts';
-import type { NodeClients } from '../ports/cluster-port.ts';
+import { sendOurs } from '../command-hook.ts';
+import type { NodeClients, Sending } from '../ports/cluster-port.ts';
 import { keepListened } from '../ports/listeners.ts';
 import { isBrief } from '../ports/patience.ts';
 import type { ClientSideCache } from '../provider.ts';
@@ -52,6 +53,10 @@ export class OwnNodes implements NodeClients {
       this.#own.delete(address);
       own.close();
     }
+  }
+
+  send(client: ConnectionClient, { args, options }: Sending): Promise<unknown> {
+    return sendOurs(client, args, options);
   }
 
   close(): void {

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { BatchingPort } from '../src/batching-port.ts';
 import { defineBatched } from '../src/scripts/batched.ts';
 
-const ONE = defineBatched({ args: 1, shared: '', lua: 'return ARGV[1]' });
-const OTHER = defineBatched({ args: 1, shared: '', lua: 'return KEYS[1]' });
+const ONE = defineBatched({ args: 1, header: '', shared: '', steps: ['return ARGV[1]'] });
+const OTHER = defineBatched({ args: 1, header: '', shared: '', steps: ['return KEYS[1]'] });
 
 /** Answers each call with the argument it was given, unless it is told to answer otherwise. */
 function openPort({ mayBatch = true } = {}) {

@@ -1,3 +1,4 @@
+import type { Script } from '@redcache/core/toolkit';
 import { expect, test } from 'vitest';
 import { COUNTED_EXTEND } from '../src/counted/scripts/extend.ts';
 import { COUNTED_INSPECT } from '../src/counted/scripts/inspect.ts';
@@ -31,10 +32,12 @@ const scripts = [
   ['take of counted', COUNTED_TAKE],
 ] as const;
 
+const textOf = (script: Script): string => ('ofOne' in script ? String(script.ofOne) : script.lua);
+
 test.for(scripts)(
   'the header of %s describes the keys and arguments that its code uses',
   ([, script]) => {
-    const lines = script.lua.split('\n');
+    const lines = textOf(script).split('\n');
     const header = lines.filter((line) => line.startsWith('-- ')).join('\n');
     const code = lines.filter((line) => !line.trimStart().startsWith('--')).join('\n');
     expect(numbers(header, 'KEYS').sort()).toEqual(numbers(code, 'KEYS').sort());
@@ -47,6 +50,6 @@ test.for(scripts)(
 test.for(scripts)('every key that is declared is read: %s', ([, script]) => {
   // The holders of a counted lock are read under that name.
   const reads = /(?:'(?:H?GET|ZSCORE)',|local holders =) KEYS\[(\d+)\]/g;
-  const read = [...script.lua.matchAll(reads)].map(([, n]) => Number(n));
+  const read = [...textOf(script).matchAll(reads)].map(([, n]) => Number(n));
   expect([...new Set(read)].sort()).toEqual(Array.from({ length: script.keys }, (_, i) => i + 1));
 });

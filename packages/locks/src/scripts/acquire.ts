@@ -6,8 +6,7 @@ import { FENCING } from './fencing.ts';
 
 export const ACQUIRE: BatchedScript = defineBatched({
   args: 6,
-  shared: FENCING,
-  lua: `-- Takes the lock for a holder, or says how long it is taken.
+  header: `-- Takes the lock for a holder, or says how long it is taken.
 --
 -- KEYS[1] the lock: '<holder>:<fencing token>', and '+' if others wait in the queue; expires with
 --         the lease
@@ -24,42 +23,42 @@ export const ACQUIRE: BatchedScript = defineBatched({
 --         without end; {-1, 0} the key holds text without end that no lock wrote
 --
 -- A holder that asks again has not heard the first answer: it gets the whole lease and new tokens.
-
-local mine = ARGV[1] .. ':'
-local count = tonumber(ARGV[5])
-local fence = ARGV[3] .. 'fence' .. ARGV[4]
-local token = now_us()
-
--- SET before any GET: a key that nobody on this connection has read causes no push.
-if redis.call('SET', KEYS[1], mine .. text(token), 'NX', 'PX', ARGV[2]) then
-  local is_done, reserved = pcall(reserve, fence, ARGV[2], count, token)
+`,
+  shared: FENCING,
+  steps: [
+    `
+  local mine = ARGV[1] .. ':'
+  local token = now_us()
+  -- SET before any GET: a key that nobody on this connection has read causes no push.
+  if not redis.call('SET', KEYS[1], mine .. text(token), 'NX', 'PX', ARGV[2]) then return nil end
+  local fence = ARGV[3] .. 'fence' .. ARGV[4]
+  local is_done, reserved = pcall(reserve, fence, ARGV[2], tonumber(ARGV[5]), token)
   if not is_done then
     -- The key beside the lock holds another type, or may not be used: nobody is to wait for nobody.
     redis.call('DEL', KEYS[1])
     return type(reserved) == 'table' and reserved or redis.error_reply(tostring(reserved))
   end
   if reserved ~= token then redis.call('SET', KEYS[1], mine .. text(reserved), 'PX', ARGV[2]) end
-  return function()
-    -- GET so that this connection tracks the key: the holder hears what others do.
-    redis.call('GET', KEYS[1])
-    return {1, text(reserved), 0, 0}
-  end
-end
-
-return function()
+  return nil, text(reserved)
+`,
+    `
+  -- GET so that this connection tracks the key: the holder hears what others do.
   local value = redis.call('GET', KEYS[1])
+  if seen then return {1, seen, 0, 0} end
   local left = redis.call('PTTL', KEYS[1])
   if left == -1 and not string.find(value, '^[%x-]+:%d+%+?$') then return {-1, 0} end
+  local mine = ARGV[1] .. ':'
   if string.sub(value, 1, #mine) ~= mine and ARGV[6] ~= 'force' then return {0, left} end
 
   local mark = string.sub(value, -1) == '+' and '+' or ''
-  token = text(reserve(fence, ARGV[2], count, token))
+  local fence = ARGV[3] .. 'fence' .. ARGV[4]
+  local token = text(reserve(fence, ARGV[2], tonumber(ARGV[5]), now_us()))
   redis.call('SET', KEYS[1], mine .. token .. mark, 'PX', ARGV[2])
   -- GET because the write above made the connection forget the key.
   redis.call('GET', KEYS[1])
   return {1, token, #mark, 1}
-end
 `,
+  ],
 });
 
 export interface AcquireWish {

@@ -12,9 +12,14 @@ export const TOKEN_OUTLIVES_LEASE_MS = 3_600_000;
 export const FENCING: string = `
 local function text(token) return string.format('%.0f', token) end
 
+local us
 local function now_us()
-  local now = redis.call('TIME')
-  return now[1] * 1000000 + now[2]
+  -- Time stands still while a script runs.
+  if not us then
+    local now = redis.call('TIME')
+    us = now[1] * 1000000 + now[2]
+  end
+  return us
 end
 
 local function reserve(fence, lease_ms, count, token)

@@ -5,8 +5,7 @@ import { HAND_OVER, QUEUE } from './queue.ts';
 
 export const RELEASE: BatchedScript = defineBatched({
   args: 4,
-  shared: '',
-  lua: `-- Gives back a lock that is still its holder's: offers it to the first who waits, or deletes it.
+  header: `-- Gives back a lock that is still its holder's: offers it to the first who waits, or deletes it.
 --
 -- KEYS[1] the lock, as for acquire
 -- ARGV[1] holder
@@ -15,22 +14,21 @@ export const RELEASE: BatchedScript = defineBatched({
 -- ARGV[4] 'waiting': the holder may stand in the queue itself, and leaves it
 --
 -- Answers 1 released; 0 there is no lock; -1 somebody else has it, which changes nothing
-
-local me = ARGV[1]
--- GET to compare.
-local value = redis.call('GET', KEYS[1])
-local is_mine = value and string.sub(value, 1, #me + 1) == me .. ':'
-local answer = is_mine and 1 or value and -1 or 0
-return function()
+`,
+  shared: '',
+  steps: [
+    // To compare.
+    `
+  return nil, redis.call('GET', KEYS[1])
+`,
+    `
+  local me = ARGV[1]
+  local is_mine = seen and string.sub(seen, 1, #me + 1) == me .. ':'
+  local answer = is_mine and 1 or seen and -1 or 0
   if ARGV[4] ~= 'waiting' then
     if not is_mine then return answer end
     -- Nobody waits: what is below need not even be defined.
-    if string.sub(value, -1) ~= '+' then
-      return function()
-        redis.call('DEL', KEYS[1])
-        return 1
-      end
-    end
+    if string.sub(seen, -1) ~= '+' then return nil end
   end
 
   local before, after = ARGV[2], ARGV[3]
@@ -49,8 +47,12 @@ ${QUEUE}${HAND_OVER}
     hand_over(now[1] * 1000 + math.floor(now[2] / 1000))
   end
   return answer
-end
 `,
+    `
+  redis.call('DEL', KEYS[1])
+  return 1
+`,
+  ],
 });
 
 /** `waiting`: the holder may stand in the queue, and leaves it. */

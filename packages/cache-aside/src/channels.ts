@@ -6,6 +6,14 @@ export interface CacheChannels {
   'redcache:cache:woken': { readonly key: string; readonly cause: string };
   /** A loader ran. `stored`: whether its value is in Redis now. */
   'redcache:cache:load': { readonly key: string; readonly ms: number; readonly stored: boolean };
+  /** A load behind a value that was still served has failed. */
+  'redcache:cache:refresh-failed': { readonly key: string; readonly error: unknown };
+  /** A load failed, and a value that had aged was served in its place. */
+  'redcache:cache:stale-if-error': {
+    readonly key: string;
+    readonly error: unknown;
+    readonly ageMs: number;
+  };
   /** Redis could not be used for a read or a load; the call went on by its policy. */
   'redcache:cache:unavailable': { readonly key: string; readonly error: unknown };
   /** What stands under a key is nothing that redcache can read; it counts as absent. */

@@ -1,4 +1,4 @@
-export { Cache, createCache, type Peeked } from './cache.ts';
+export { Cache, createCache, type Found, type Peeked } from './cache.ts';
 export type { CacheChannels } from './channels.ts';
 export type { BinaryCodec, Codec, TextCodec } from './codecs/codec.ts';
 export type { CodecOption } from './codecs/named.ts';
@@ -7,11 +7,13 @@ export { BatchError, CodecError, LoadTimeoutError, SchemaError } from './errors.
 export type { Freeze } from './freeze.ts';
 export type {
   CacheOptions,
+  CacheTimeoutOptions,
   GetOptions,
-  PolicyOptions,
   SetOptions,
-  TimeoutOptions,
+  Tags,
 } from './options.ts';
+export type { PolicyOptions, TimeoutOptions } from './policy.ts';
+export type { Source } from './read/answer.ts';
 export type { LoadContext, Loader, LoadMany, Loads } from './read/loader.ts';
 export type { Schema } from './schema.ts';
 export type { CacheAsideStats } from './stats.ts';

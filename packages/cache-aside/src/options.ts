@@ -1,9 +1,10 @@
-import type { Clock, Duration } from '@redcache/core';
-import { ConfigError, systemClock } from '@redcache/core';
-import type { SingleClient } from '@redcache/core/node-redis';
+import { type Clock, ConfigError, type Duration, systemClock } from '@redcache/core';
+import type { AnyClient } from '@redcache/core/node-redis';
 import {
   abortSignal,
+  countTo,
   duration,
+  flag,
   having,
   type OptionReader,
   oneOf,
@@ -14,38 +15,23 @@ import {
 import { type CodecOption, codec } from './codecs/named.ts';
 import { type CompressOptions, compression } from './compression.ts';
 import type { Freeze } from './freeze.ts';
+import {
+  DEFAULT_POLICY,
+  type Policy,
+  type PolicyOptions,
+  policyFrom,
+  policyReaders,
+  type TimeoutOptions,
+  timeoutReaders,
+} from './policy.ts';
 import type { FormatOptions } from './value.ts';
 
-/** What a whole cache and a single call may both decide. */
-export interface PolicyOptions {
-  /** How long a value lives in Redis, and in every process at most; default '5m'. */
-  readonly ttl?: Duration;
-  /**
-   * The longest a copy lives in this process; default: as long as in Redis. Never longer than the
-   * `ttl` of the client's `clientSideCache`.
-   */
-  readonly localTtl?: Duration;
-  /** How long the knowledge that a key is absent lives; default '10s'. */
-  readonly negativeTtl?: Duration;
-  /** Lease of a load, extended while its loader runs; default '10s'. */
-  readonly lease?: Duration;
-  /** What a read does while Redis is away: call the loader and store nothing (default), or throw. */
-  readonly onUnavailable?: 'load' | 'throw';
-}
-
-export interface TimeoutOptions {
-  /** The longest a call waits for an answer of Redis; default '250ms'. */
-  readonly redis?: Duration;
-  /** The longest a loader may run, and a caller waits for somebody else's; default '30s'. */
-  readonly hard?: Duration;
-}
-
 export interface CacheOptions extends PolicyOptions {
-  /** A node-redis client made with `clientSideCache: clientSideCache()`. */
-  readonly client: SingleClient;
+  /** A node-redis client, pool, cluster or sentinel made with `clientSideCache: clientSideCache()`. */
+  readonly client: AnyClient;
   /** Put before every key, with a colon; default none. */
   readonly namespace?: string;
-  readonly timeout?: TimeoutOptions;
+  readonly timeout?: CacheTimeoutOptions;
   /** Values handed out are deeply frozen (default), private copies, or shared and mutable. */
   readonly freeze?: Freeze;
   /** How values are written: `'json'` (default), `'text'`, `'bytes'`, or a codec of your own. */
@@ -57,72 +43,60 @@ export interface CacheOptions extends PolicyOptions {
    * (default), or what the codec reads in all of its bytes.
    */
   readonly foreign?: 'absent' | 'raw';
+  /** How many loaders may run at a time while Redis is away; the others wait; default 100. */
+  readonly maxLoadsWithoutRedis?: number;
   /** For tests. */
   readonly clock?: Clock;
 }
 
-export interface GetOptions extends PolicyOptions {
+export interface CacheTimeoutOptions extends TimeoutOptions {
+  /** The longest a call waits for an answer of Redis; default '250ms'. */
+  readonly redis?: Duration;
+}
+
+/** The tags of a value, or what answers them. */
+export type Tags<V = unknown> = readonly string[] | ((value: V) => readonly string[]);
+
+export interface GetOptions<V = unknown> extends PolicyOptions {
   /** Ends this caller's wait; the load goes on as long as others wait for it. */
   readonly signal?: AbortSignal | undefined;
+  readonly timeout?: TimeoutOptions;
+  /** The groups that a loaded value belongs to; see `invalidateTag`. */
+  readonly tags?: Tags<V>;
+  /** Loads anew whatever there is. */
+  readonly refresh?: boolean;
 }
 
-export interface SetOptions {
-  readonly ttl?: Duration;
-}
-
-/** Durations in milliseconds, defaults filled in. */
-export interface Policy {
-  readonly ttlMs: number;
-  readonly localTtlMs: number;
-  readonly negativeTtlMs: number;
-  readonly leaseMs: number;
-  readonly onUnavailable: 'load' | 'throw';
+export interface SetOptions<V = unknown>
+  extends Pick<PolicyOptions, 'ttl' | 'ttlJitter' | 'grace' | 'staleIfError'> {
+  readonly tags?: Tags<V>;
 }
 
 export interface Settings {
-  readonly client: SingleClient;
+  readonly client: AnyClient;
   readonly prefix: string;
   readonly redisMs: number;
-  readonly hardMs: number;
   readonly format: FormatOptions;
+  readonly maxLoadsWithoutRedis: number;
   readonly clock: Clock;
   readonly policy: Policy;
 }
 
-const DEFAULT_POLICY: Policy = {
-  ttlMs: 300_000,
-  localTtlMs: Number.POSITIVE_INFINITY,
-  negativeTtlMs: 10_000,
-  leaseMs: 10_000,
-  onUnavailable: 'load',
-};
-
-/** What is left out is as in `fallback`. */
-function policyReaders(fallback: Policy) {
-  return {
-    ttl: optional(duration, fallback.ttlMs),
-    localTtl: optional(duration, fallback.localTtlMs),
-    negativeTtl: optional(duration, fallback.negativeTtlMs),
-    lease: optional(duration, fallback.leaseMs),
-    onUnavailable: optional(oneOf('load', 'throw'), fallback.onUnavailable),
-  };
+/** What one call wants. */
+export interface Wish {
+  readonly policy: Policy;
+  readonly signal: AbortSignal | undefined;
+  readonly tags: Tags<never> | undefined;
+  readonly refresh: boolean;
 }
 
-function policyFrom(
-  read: {
-    readonly [K in keyof ReturnType<typeof policyReaders>]: ReturnType<
-      ReturnType<typeof policyReaders>[K]
-    >;
-  },
-): Policy {
-  return {
-    ttlMs: read.ttl,
-    localTtlMs: read.localTtl,
-    negativeTtlMs: read.negativeTtl,
-    leaseMs: read.lease,
-    onUnavailable: read.onUnavailable,
-  };
+/** What it is that is written. */
+export interface Keeping {
+  readonly policy: Policy;
+  readonly tags: Tags<never> | undefined;
 }
+
+const MOST_LOADS = 100_000;
 
 const freeze: OptionReader<Freeze> = (value, name) => {
   if (value !== true && value !== false && value !== 'clone')
@@ -130,56 +104,97 @@ const freeze: OptionReader<Freeze> = (value, name) => {
   return value;
 };
 
-const timeout: OptionReader<{ redisMs: number; hardMs: number }> = (value, name) => {
-  const read = readOptions(name, value, {
-    redis: optional(duration, 250),
-    hard: optional(duration, 30_000),
-  });
-  return { redisMs: read.redis, hardMs: read.hard };
+/** Checks what a user, or a function of his, says the tags of a value are. */
+export function checkTags(value: unknown, name: string): readonly string[] {
+  if (!Array.isArray(value)) throw new ConfigError(`${name} must be a list of strings`);
+  for (const tag of value)
+    if (typeof tag !== 'string' || tag === '' || !tag.isWellFormed())
+      throw new ConfigError(`${name}: a tag must be well-formed text that is not empty`);
+  return [...new Set(value as string[])];
+}
+
+const tags: OptionReader<Tags<never> | undefined> = (value, name) => {
+  if (value === undefined || typeof value === 'function') return value as Tags<never> | undefined;
+  return checkTags(value, name);
 };
 
 export function readCacheOptions(options: CacheOptions): Settings {
   const read = readOptions('createCache', options, {
-    client: having<SingleClient>('sendCommand'),
+    client: having<AnyClient>('on'),
     ...policyReaders(DEFAULT_POLICY),
     namespace: optional(text, ''),
-    timeout,
+    timeout: (value, name) =>
+      readOptions(name, value, {
+        ...timeoutReaders(DEFAULT_POLICY),
+        redis: optional(duration, 250),
+      }),
     freeze: optional(freeze, true),
     codec,
     compress: compression,
     foreign: optional(oneOf('absent', 'raw'), 'absent'),
+    maxLoadsWithoutRedis: optional(countTo(MOST_LOADS), 100),
     clock: optional(having<Clock>('nowMs', 'setTimer'), systemClock),
   });
   return {
     client: read.client,
     prefix: read.namespace === '' ? '' : `${read.namespace}:`,
-    ...read.timeout,
+    redisMs: read.timeout.redis,
     format: {
       freeze: read.freeze,
       codec: read.codec,
       compress: read.compress,
       foreign: read.foreign,
     },
+    maxLoadsWithoutRedis: read.maxLoadsWithoutRedis,
     clock: read.clock,
-    policy: policyFrom(read),
+    policy: policyFrom(read, read.timeout),
   };
 }
 
-/** The policy of one call: what it says itself, and the cache's for the rest. */
-export function readGetOptions(
+/** What one call says itself, and the cache's policy for the rest. */
+export function readGetOptions<V>(
   where: string,
-  options: GetOptions | undefined,
+  options: GetOptions<V> | undefined,
   policy: Policy,
-): { readonly policy: Policy; readonly signal: AbortSignal | undefined } {
-  if (options === undefined) return { policy, signal: undefined };
-  const read = readOptions(where, options, { ...policyReaders(policy), signal: abortSignal });
-  return { policy: policyFrom(read), signal: read.signal };
+): Wish {
+  if (options === undefined) return { policy, signal: undefined, tags: undefined, refresh: false };
+  const read = readOptions(where, options, {
+    ...policyReaders(policy),
+    timeout: (value, name) => readOptions(name, value, timeoutReaders(policy)),
+    signal: abortSignal,
+    tags,
+    refresh: optional(flag, false),
+  });
+  return {
+    policy: policyFrom(read, read.timeout),
+    signal: read.signal,
+    tags: read.tags,
+    refresh: read.refresh,
+  };
 }
 
-export function readSetOptions(
+export function readSetOptions<V>(
   where: string,
-  options: SetOptions | undefined,
+  options: SetOptions<V> | undefined,
   policy: Policy,
-): number {
-  return readOptions(where, options, { ttl: optional(duration, policy.ttlMs) }).ttl;
+): Keeping & { readonly ttlMs: number | undefined } {
+  if (options === undefined) return { policy, tags: undefined, ttlMs: undefined };
+  const { ttl, ttlJitter, grace, staleIfError } = policyReaders(policy);
+  const read = readOptions(where, options, {
+    ttl: optional<number | undefined>(ttl, undefined),
+    ttlJitter,
+    grace,
+    staleIfError,
+    tags,
+  });
+  return {
+    policy: {
+      ...policy,
+      ttlJitter: read.ttlJitter,
+      graceMs: read.grace,
+      staleIfErrorMs: read.staleIfError,
+    },
+    tags: read.tags,
+    ttlMs: read.ttl,
+  };
 }

@@ -1,3 +1,5 @@
+import type { RefreshCause } from './refresh/refreshes.ts';
+
 /** Counters of one cache since it was made. The engine's own are in `trackingOf(client).stats()`. */
 export interface CacheAsideStats {
   /** Values served from this process. */
@@ -6,6 +8,11 @@ export interface CacheAsideStats {
   readonly negativeHits: number;
   /** Values and absences read from Redis. */
   readonly redisHits: number;
+  /** Values served though they had aged: within `grace`, after `timeout.soft`, or since a load failed. */
+  readonly staleHits: number;
+  /** Loads of values that were still served, by why, and those for which there was no room. */
+  readonly refreshes: Readonly<Record<RefreshCause, number>>;
+  readonly refreshesDropped: number;
   /** Loader calls; one `loadMany` call counts once for each key it was given. */
   readonly loads: number;
   readonly loadFailures: number;
@@ -27,6 +34,9 @@ export interface CacheAsideStats {
 }
 
 export class Counters {
+  staleHits = 0;
+  refreshesDropped = 0;
+  readonly refreshes: Record<RefreshCause, number> = { grace: 0, early: 0, hot: 0 };
   localHits = 0;
   negativeHits = 0;
   redisHits = 0;
@@ -41,4 +51,8 @@ export class Counters {
   deletes = 0;
   unavailable = 0;
   unknownOutcomes = 0;
+
+  refreshed(cause: RefreshCause): void {
+    this.refreshes[cause] += 1;
+  }
 }

@@ -48,9 +48,6 @@ export interface Encoded {
   readonly header: Header;
 }
 
-/** Nothing of ours is stale yet while it stands: there is no grace. */
-export const TAIL_MS = 0;
-
 export interface FormatOptions {
   readonly freeze: Freeze;
   readonly codec?: Codec | undefined;
@@ -97,6 +94,11 @@ export class ValueFormat {
    */
   get readsBytes(): boolean {
     return this.#codec.binary || this.#compress !== undefined;
+  }
+
+  /** Whether a value without a header of ours is one. */
+  get readsForeign(): boolean {
+    return this.#foreign === 'raw';
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { TrackingCache } from '@redcache/core';
+import type { CommandPort, TrackingCache } from '@redcache/core';
 import { runScript } from '@redcache/core/toolkit';
 import { keepEpoch } from '../scripts/keep-epoch.ts';
 import { nextEpoch } from '../scripts/next-epoch.ts';
@@ -69,6 +69,11 @@ export class Groups {
     return this.#clearedIn;
   }
 
+  /** Asks what every value is judged by, if it is not known. Sends: `GET` and `PTTL`. */
+  prepare(): Promise<unknown> | undefined {
+    return this.#clearedIn === UNKNOWN ? this.#learnCleared() : undefined;
+  }
+
   /** What is known here. Synchronous. */
   standing({ epoch, tags }: Member): Standing {
     if (epoch < this.#clearedIn) return this.#clearedIn === UNKNOWN ? 'unknown' : 'outdated';
@@ -84,7 +89,7 @@ export class Groups {
    * The same, having asked for what is not known.
    *
    * Sends: nothing if all is known; else, in one round trip, `GET` and `PTTL` for each tag that is not,
-   * and EVALSHA `read-epoch` (1 key) for the namespace.
+   * and for the namespace.
    */
   async isCurrent({ epoch, tags }: Member): Promise<boolean> {
     const [clearedIn, ...invalidatedIn] = await Promise.all([
@@ -97,9 +102,11 @@ export class Groups {
   /**
    * The epoch for a load that is about to begin.
    *
-   * Sends: nothing if it is known here; else EVALSHA `read-epoch` (1 key).
+   * Sends: nothing if it is known here; else EVALSHA `read-epoch` (1 key). For the first call of all what
+   * {@link prepare} does before it: what is loaded must not be older than the namespace.
    */
-  now(): Promise<number> {
+  async now(): Promise<number> {
+    if (this.#clearedIn === UNKNOWN) await this.#learnCleared();
     return this.#epochs.have(this.#keys.now);
   }
 
@@ -140,20 +147,28 @@ export class Groups {
 
   #begin(key: string, forMs: string): Promise<void> {
     const { now } = this.#keys;
-    return this.#writes.run([key, now], async (port) => {
-      const epoch = await runScript(port, nextEpoch, [now], []);
-      await runScript(port, raiseEpoch, [key], [String(epoch), forMs]);
-    });
+    return this.#writes.run([key, now], (port) => begin(port, key, now, forMs));
   }
 
+  /** Where nobody has cleared the namespace yet, or nobody remembers, that counts as done now (G2). */
   async #learnCleared(): Promise<number> {
-    const { cleared } = this.#keys;
-    const epoch = await this.#epochs.have(cleared);
+    const { cleared, now } = this.#keys;
+    let epoch = await this.#epochs.find(cleared);
+    if (epoch === 'none') {
+      await this.#redis.ask((port) => begin(port, cleared, now, ''));
+      epoch = await this.#epochs.find(cleared);
+    }
     // Nothing is kept unless it is tracked, and whoever is told of a change is told after this.
     const known = this.#epochs.known(cleared);
     if (known !== undefined && known !== 'none') this.#clearedIn = known;
-    return epoch;
+    return epoch === 'none' ? UNKNOWN : epoch;
   }
+}
+
+/** Begins a new epoch in the key `now`, and writes it to `key` unless that is later. */
+async function begin(port: CommandPort, key: string, now: string, forMs: string): Promise<void> {
+  const epoch = await runScript(port, nextEpoch, [now], []);
+  await runScript(port, raiseEpoch, [key], [String(epoch), forMs]);
 }
 
 function isOutdated(epoch: number, invalidatedIn: Epoch): boolean {

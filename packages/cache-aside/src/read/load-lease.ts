@@ -1,45 +1,94 @@
 import type { Clock, TrackingCache } from '@redcache/core';
-import { Lease, listenTo } from '@redcache/locks/lease';
-import type { Keyspace } from '../redis/keyspace.ts';
-import type { Reading } from './reading.ts';
+import { besideOf } from '@redcache/core/toolkit';
+import { Lease, type LeaseOptions, listenTo } from '@redcache/locks/lease';
+import type { Keyspace, RefreshKeys } from '../redis/keyspace.ts';
+import type { LoadLease, Reading } from './reading.ts';
 
 /** How much of a lease the clocks of this machine and the server's may disagree about. */
 const DRIFT_RATIO = 0.01;
 
-/**
- * The lease of a load, which stands in the data key itself as `mark`. It is extended for as long as a
- * loader may run.
- */
-export function loadLease(
-  { key, name, shared, policy }: Reading,
+export interface LeaseGround {
+  readonly engine: TrackingCache;
+  readonly keyspace: Keyspace;
+  readonly clock: Clock;
+}
+
+/** The lease of a load that stands in the data key itself, where there is no value to be kept. */
+export function placeholderLease(
+  read: Reading,
   mark: string,
-  around: {
-    readonly engine: TrackingCache;
-    readonly keyspace: Keyspace;
-    readonly clock: Clock;
-    readonly hardMs: number;
-  },
+  epoch: number,
+  ground: LeaseGround,
+): LoadLease {
+  const { keyspace } = ground;
+  const { key } = read;
+  const life = leaseIn(key, read, ground, {
+    extend: (leaseMs) => keyspace.extend(key, mark, leaseMs),
+    release: () => keyspace.release(key, mark),
+    verify: () => verdictOn(keyspace, key, mark),
+  });
+  return {
+    life,
+    epoch,
+    fill: (envelope, ttlMs) => keyspace.fill(key, mark, envelope, ttlMs),
+    release: () => keyspace.release(key, mark),
+  };
+}
+
+/** The lease of a load whose key holds a value meanwhile: it stands beside. */
+export function refreshLease(
+  read: Reading,
+  at: RefreshKeys,
+  holder: string,
+  epoch: number,
+  ground: LeaseGround,
+): LoadLease {
+  const { keyspace } = ground;
+  const life = leaseIn(at.lease, read, ground, {
+    extend: (leaseMs) => keyspace.extendRefresh(at, holder, leaseMs),
+    release: () => keyspace.release(at.lease, holder),
+    verify: () => verdictOn(keyspace, at.lease, holder),
+  });
+  return {
+    life,
+    epoch,
+    fill: (envelope, ttlMs) => keyspace.fillRefresh(at, holder, envelope, ttlMs),
+    release: () => keyspace.release(at.lease, holder),
+  };
+}
+
+/** Where the lease of a load stands while the data key holds a value. */
+export function refreshKey(key: string): string {
+  const { before, after } = besideOf(key);
+  return `${before}redcache:refresh${after}`;
+}
+
+function leaseIn(
+  key: string,
+  { name, shared, policy }: Reading,
+  { engine, keyspace, clock }: LeaseGround,
+  commands: LeaseOptions['commands'],
 ): Lease {
-  const { engine, keyspace, clock, hardMs } = around;
   return new Lease({
     label: name,
     leaseMs: policy.leaseMs,
     driftRatio: DRIFT_RATIO,
     autoExtend: true,
-    extendUntilAtMs: clock.nowMs() + hardMs,
+    extendUntilAtMs: clock.nowMs() + policy.hardMs,
     clock,
     listen: listenTo({ engine, port: keyspace.port }, key),
-    commands: {
-      extend: (leaseMs) => keyspace.extend(key, mark, leaseMs),
-      release: () => keyspace.release(key, mark),
-      verify: async () => {
-        const { text, remaining } = await keyspace.read(key);
-        if (text === null || remaining === 'unknown') return { is: 'deleted' };
-        if (text !== mark) return { is: 'taken' };
-        const remainingMs = remaining === 'none' ? Number.POSITIVE_INFINITY : remaining;
-        return { is: 'ours', remainingMs };
-      },
-    },
+    commands,
     onForeignPush: () => shared.detach(),
   });
+}
+
+async function verdictOn(
+  keyspace: Keyspace,
+  key: string,
+  held: string,
+): ReturnType<LeaseOptions['commands']['verify']> {
+  const { content, remaining } = await keyspace.read(key, 'text');
+  if (content === null || remaining === 'unknown') return { is: 'deleted' };
+  if (content !== held) return { is: 'taken' };
+  return { is: 'ours', remainingMs: remaining === 'none' ? Number.POSITIVE_INFINITY : remaining };
 }

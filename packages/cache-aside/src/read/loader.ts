@@ -10,6 +10,8 @@ export interface LoadContext {
    * callers have gone, `timeout.hard` has passed, the cache was closed.
    */
   readonly signal: AbortSignal;
+  /** The value that was there before, if it was to be loaded anew and not invalidated, and its age. */
+  readonly stale: { readonly value: unknown; readonly ageMs: number } | undefined;
   /** Sets the TTL of what this load answers. */
   ttl(duration: Duration): void;
   /** What this load answers reaches its callers and is not stored. */
@@ -83,15 +85,17 @@ export async function runLoader(
     readonly clock: Clock;
     readonly abandoned: AbortSignal;
     readonly lost: AbortSignal | undefined;
+    readonly stale?: LoadContext['stale'];
   },
 ): Promise<Loaded> {
-  const { hardMs, clock, abandoned, lost } = bounds;
+  const { hardMs, clock, abandoned, lost, stale } = bounds;
   abandoned.throwIfAborted();
   const told = new AbortController();
   let ttlMs: number | undefined;
   let skipped = false;
   const context: LoadContext = {
     signal: told.signal,
+    stale,
     ttl: (duration) => {
       ttlMs = durationMs(duration, 'ctx.ttl');
     },

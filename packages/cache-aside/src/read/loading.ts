@@ -1,53 +1,39 @@
-import {
-  type Clock,
-  type Guard,
-  type TrackingCache,
-  type TrackingSession,
-  UnavailableError,
-} from '@redcache/core';
+import { type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
 import type { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
+import type { Groups } from '../groups/groups.ts';
+import { checkTags } from '../options.ts';
+import { isPlain, jittered, tailMs } from '../policy.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
-import { type Encoded, TAIL_MS, type ValueFormat } from '../value.ts';
+import type { Encoded } from '../value.ts';
 import type { Background } from './background.ts';
-import { gaveUp, type LoadAll, type Loaded, runLoader } from './loader.ts';
-import type { Claim, Reading } from './reading.ts';
+import { Copy } from './copy.ts';
+import { judge } from './judgement.ts';
+import type { LoadSlots } from './load-slots.ts';
+import { gaveUp, type LoadAll, type LoadContext, type Loaded, runLoader } from './loader.ts';
+import type { Claim, LoadLease, Reading } from './reading.ts';
+import type { RecentErrors } from './recent-errors.ts';
 import type { SharedRead } from './shared-read.ts';
 import { allAborted } from './signals.ts';
 
+export interface LoadingParts {
+  readonly engine: TrackingCache;
+  readonly keyspace: Keyspace;
+  readonly groups: Groups;
+  readonly counters: Counters;
+  readonly flights: SingleFlight<SharedRead>;
+  readonly background: Background;
+  readonly slots: LoadSlots;
+  readonly errors: RecentErrors;
+}
+
 /** Loads keys that were won: calls the loader once, then settles each key by itself. */
 export class Loading {
-  readonly #engine: TrackingCache;
-  readonly #session: TrackingSession;
-  readonly #keyspace: Keyspace;
-  readonly #format: ValueFormat;
-  readonly #counters: Counters;
-  readonly #clock: Clock;
-  readonly #hardMs: number;
-  readonly #flights: SingleFlight<SharedRead>;
-  readonly #background: Background;
+  readonly #parts: LoadingParts;
 
-  constructor(parts: {
-    readonly engine: TrackingCache;
-    readonly session: TrackingSession;
-    readonly keyspace: Keyspace;
-    readonly format: ValueFormat;
-    readonly counters: Counters;
-    readonly clock: Clock;
-    readonly hardMs: number;
-    readonly flights: SingleFlight<SharedRead>;
-    readonly background: Background;
-  }) {
-    this.#engine = parts.engine;
-    this.#session = parts.session;
-    this.#keyspace = parts.keyspace;
-    this.#format = parts.format;
-    this.#counters = parts.counters;
-    this.#clock = parts.clock;
-    this.#hardMs = parts.hardMs;
-    this.#flights = parts.flights;
-    this.#background = parts.background;
+  constructor(parts: LoadingParts) {
+    this.#parts = parts;
   }
 
   /** Never rejects: what goes wrong reaches the callers of the keys. */
@@ -60,12 +46,9 @@ export class Loading {
       if (loaded === 'gave up') return await this.#loadUntold(claims);
       await Promise.all(claims.map((claim) => this.#finish(claim, loaded)));
     } catch (error) {
-      for (const { read, lease } of claims) {
-        if (lease !== undefined) this.#background.track(lease.life.release());
-        if (!read.shared.landed) read.shared.fail(error);
-      }
+      for (const claim of claims) this.#failed(claim, error);
     } finally {
-      for (const guard of guards) this.#engine.release(guard);
+      for (const guard of guards) this.#parts.engine.release(guard);
     }
   }
 
@@ -83,90 +66,165 @@ export class Loading {
    * own; without one none is.
    */
   #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
-    this.#flights.reattach(shared);
+    const { engine, keyspace, flights } = this.#parts;
+    if (!shared.landed) flights.reattach(shared);
     const onBroken = (by: 'push' | 'severed'): void => {
       if (by === 'severed' || lease === undefined) shared.detach();
     };
-    return this.#engine.guard([key], onBroken, this.#session);
+    return engine.guard([key], onBroken, keyspace.sessionFor(key));
   }
 
   async #run(load: LoadAll, claims: readonly Claim[]): Promise<Loaded | 'gave up'> {
+    const { counters, engine, slots } = this.#parts;
     const names = claims.map(({ read }) => read.name);
     const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
-    // All callers may have left while the last of the keys was being won.
-    abandoned.signal.throwIfAborted();
-    this.#counters.loads += claims.length;
-    const lost = claims.every(({ lease }) => lease !== undefined)
-      ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
-      : undefined;
+    const isLeased = claims.every(({ lease }) => lease !== undefined);
+    let lost: ReturnType<typeof allAborted> | undefined;
+    let giveBack = (): void => {};
     try {
+      // All callers may have left while the last of the keys was being won.
+      abandoned.signal.throwIfAborted();
+      // Nothing is stored, and every process loads: the source is to bear that.
+      if (!isLeased) giveBack = await slots.take(abandoned.signal);
+      counters.loads += claims.length;
+      lost = isLeased
+        ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
+        : undefined;
       return await runLoader(load, names, {
-        hardMs: this.#hardMs,
-        clock: this.#clock,
+        hardMs: claims[0]?.read.policy.hardMs ?? 0,
+        clock: engine.clock,
         abandoned: abandoned.signal,
         lost: lost?.signal,
+        stale: this.#staleOf(claims),
       });
     } catch (error) {
       if (lost !== undefined && gaveUp(error, lost.signal)) return 'gave up';
-      this.#counters.loadFailures += claims.length;
+      if (!abandoned.signal.aborted) counters.loadFailures += claims.length;
       throw error;
     } finally {
+      giveBack();
       abandoned.stop();
       lost?.stop();
     }
   }
 
-  async #finish({ read, lease }: Claim, loaded: Loaded): Promise<void> {
-    const { key, name, shared, policy } = read;
+  #staleOf(claims: readonly Claim[]): LoadContext['stale'] {
+    const aged = claims.length === 1 ? claims[0]?.read.aged : undefined;
+    if (aged === undefined) return undefined;
+    return { value: aged.value, ageMs: aged.ageMs(this.#parts.engine.clock.nowMs()) };
+  }
+
+  #failed({ read, lease }: Claim, error: unknown): void {
+    const { background, errors, engine, counters } = this.#parts;
+    const { key, shared, policy } = read;
+    if (lease !== undefined) background.track(lease.life.release());
+    const isAbandoned = shared.signal.aborted;
+    if (!isAbandoned) errors.note(key, error, policy.errorTtlMs);
+    if (shared.landed) {
+      if (!isAbandoned) publish('redcache:cache:refresh-failed', () => ({ key, error }));
+      return;
+    }
+    const stale = this.#servableFor(read);
+    if (stale === undefined || isAbandoned) {
+      shared.fail(error);
+      return;
+    }
+    counters.staleHits += 1;
+    const ageMs = stale.ageMs(engine.clock.nowMs());
+    publish('redcache:cache:stale-if-error', () => ({ key, error, ageMs }));
+    shared.offer({ value: stale.value, source: 'redis', copy: stale });
+  }
+
+  /** What may be served now that the load has failed (I4). */
+  #servableFor({ key, policy, aged }: Reading): Copy | undefined {
+    const { engine } = this.#parts;
+    if (policy.staleIfErrorMs === 0 && policy.graceMs === 0) return undefined;
+    const copy = aged ?? (engine.suspect(key)?.value as Copy | undefined);
+    if (!(copy instanceof Copy)) return undefined;
+    const isOver = judge(copy, policy, engine.clock.nowMs(), 0) === 'over';
+    return isOver ? undefined : copy;
+  }
+
+  async #finish(claim: Claim, loaded: Loaded): Promise<void> {
+    const { background } = this.#parts;
+    const { read, lease } = claim;
+    const { key, name, shared, policy, format } = read;
     try {
       const value = loaded.values.get(name);
-      const longestMs = value === undefined ? policy.negativeTtlMs : policy.ttlMs;
-      const ttlMs = loaded.ttlMs ?? longestMs;
-      const facts = { ttlMs, tailMs: TAIL_MS, loadMs: loaded.tookMs };
-      const encoding = this.#format.encode(value, name, facts);
+      const isAbsent = value === undefined;
+      const tags = tagsOf(read, value);
+      const ttlMs = jittered(
+        loaded.ttlMs ?? (isAbsent ? policy.negativeTtlMs : policy.ttlMs),
+        policy,
+      );
+      const encoding = format.encode(value, name, {
+        ttlMs,
+        tailMs: isAbsent ? 0 : tailMs(policy),
+        loadMs: loaded.tookMs,
+        epoch: lease?.epoch,
+        tags,
+      });
       const encoded = encoding instanceof Promise ? await encoding : encoding;
-      let stored = false;
+      let copy: Copy | undefined;
       if (lease !== undefined && !loaded.skipped) {
         // The fill compares in Redis, so the lease has nothing more to say.
         lease.life.end();
-        stored = await this.#fill(read, lease.placeholder, encoded, ttlMs);
-      } else if (lease !== undefined) this.#background.track(lease.life.release());
+        copy = await this.#fill(read, lease, encoded);
+      } else if (lease !== undefined) background.track(lease.life.release());
+      const stored = copy !== undefined;
       publish('redcache:cache:load', () => ({ key, ms: loaded.tookMs, stored }));
-      shared.land(encoded.value);
+      shared.offer({ value: encoded.value, source: 'loader', ...(copy && { copy }) });
     } catch (error) {
-      if (lease !== undefined) this.#background.track(lease.life.release());
-      shared.fail(error);
+      this.#failed(claim, error);
     }
   }
 
   /** Stores what was loaded in Redis, if our lease still stands (I8), and keeps a copy here. */
-  async #fill(
-    { key, shared, policy }: Reading,
-    mark: string,
-    encoded: Encoded,
-    ttlMs: number,
-  ): Promise<boolean> {
-    const guard = this.#engine.guard([key], () => shared.detach(), this.#session);
+  async #fill(read: Reading, lease: LoadLease, encoded: Encoded): Promise<Copy | undefined> {
+    const { engine, keyspace, groups, background, counters } = this.#parts;
+    const { key, shared, policy } = read;
+    const { header } = encoded;
+    const leftMs = header.ttlMs + header.tailMs;
+    const guard = engine.guard([key], () => shared.detach(), keyspace.sessionFor(key));
     try {
-      const stored = await this.#keyspace.fill(key, mark, encoded.envelope as string, ttlMs);
-      if (stored)
-        this.#engine.fill(guard, key, encoded.value, {
-          kind: encoded.kind,
-          remaining: Math.min(ttlMs, policy.localTtlMs),
-          valueBytes: encoded.bytes,
-          by: 'own-write',
-        });
-      else this.#counters.lostLeases += 1;
-      return stored;
+      const sentAtMs = engine.clock.nowMs();
+      const member = { epoch: lease.epoch, tags: header.tags };
+      const [stored] = await Promise.all([
+        lease.fill(encoded.envelope, leftMs),
+        // Without it the value counts as outdated at its first look.
+        groups.keep(member, leftMs).catch(() => {}),
+      ]);
+      if (!stored) {
+        counters.lostLeases += 1;
+        return undefined;
+      }
+      const freshUntilMs = sentAtMs + header.ttlMs;
+      const copy = new Copy(
+        { ...header, ...member, value: encoded.value, freshUntilMs },
+        isPlain(policy) && header.tailMs === 0 && header.tags.length === 0,
+      );
+      engine.fill(guard, key, copy, {
+        kind: encoded.kind,
+        remaining: Math.min(leftMs, policy.localTtlMs),
+        valueBytes: encoded.bytes,
+        by: 'own-write',
+      });
+      return copy;
     } catch (error) {
       // Stored or not, the value is good for its callers; others need not wait for the lease to end.
       if (!(error instanceof UnavailableError)) throw error;
-      this.#background.track(this.#keyspace.release(key, mark));
-      this.#counters.unavailable += 1;
+      background.track(lease.release());
+      counters.unavailable += 1;
       publish('redcache:cache:unavailable', () => ({ key, error }));
-      return false;
+      return undefined;
     } finally {
-      this.#engine.release(guard);
+      engine.release(guard);
     }
   }
+}
+
+function tagsOf({ tags, name }: Reading, value: unknown): readonly string[] {
+  if (tags === undefined || value === undefined) return [];
+  if (typeof tags !== 'function') return tags;
+  return checkTags((tags as (value: unknown) => unknown)(value), `the tags of '${name}'`);
 }

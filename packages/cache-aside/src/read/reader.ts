@@ -1,107 +1,131 @@
+import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import {
-  type Clock,
-  type Guard,
-  type TrackingCache,
-  type TrackingSession,
-  UnavailableError,
-} from '@redcache/core';
+import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
 import { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
 import type { Awaitable } from '../compression.ts';
-import { placeholder } from '../envelope.ts';
-import type { Policy, Settings } from '../options.ts';
-import type { Keyspace, Seen } from '../redis/keyspace.ts';
+import { FOREIGN_HEADER, type Header, placeholder } from '../envelope.ts';
+import { freshnessLeftMs } from '../freshness.ts';
+import type { Groups } from '../groups/groups.ts';
+import type { Wish } from '../options.ts';
+import { isPlain } from '../policy.ts';
+import type { Content, Keyspace, Seen } from '../redis/keyspace.ts';
+import { type RefreshCause, Refreshes } from '../refresh/refreshes.ts';
 import type { Counters } from '../stats.ts';
 import type { Decoded, ValueFormat } from '../value.ts';
 import type { UncertainKeys } from '../write/uncertain.ts';
+import { type Answer, NOTHING } from './answer.ts';
 import { Background } from './background.ts';
-import { loadLease } from './load-lease.ts';
+import { Copy } from './copy.ts';
+import { judge } from './judgement.ts';
+import { type LeaseGround, placeholderLease, refreshKey, refreshLease } from './load-lease.ts';
+import { LoadSlots } from './load-slots.ts';
 import type { LoadAll } from './loader.ts';
 import { Loading } from './loading.ts';
 import type { Claim, Reading } from './reading.ts';
+import { RecentErrors } from './recent-errors.ts';
 import { SharedRead } from './shared-read.ts';
 import { relay } from './signals.ts';
 import { Wake } from './wake.ts';
 
 /** A waiter tries again this long after the lease it saw must have ended, in case no push comes. */
 const SLACK_MS = 10;
+/** As much of what is to be replaced is named to Redis: any header begins with less. */
+const NAMED_BYTES = 160;
 
 /**
- * What there is under a key. `loading`: under somebody else's lease; `wake` already listens.
- * `changed`: it was so, but the push that it is over came with the answer.
+ * What there is under a key. `aged`: a value that may be served only if it comes to that. `loading`:
+ * under somebody else's lease; `wake` already listens. `changed`: it was so, but the push that it is
+ * over came with the answer. `nothing`: nothing to be served; `replaces` names what stands there all the
+ * same.
  */
 type Look =
-  | { readonly is: 'answer'; readonly value: unknown }
+  | { readonly is: 'answer'; readonly answer: Answer }
+  | { readonly is: 'aged'; readonly copy: Copy }
   | { readonly is: 'loading'; readonly leftMs: number; readonly wake: Wake }
   | { readonly is: 'changed' }
-  | { readonly is: 'nothing'; readonly unreadable: string }
+  | { readonly is: 'nothing'; readonly replaces: Content }
   | { readonly is: 'unavailable'; readonly error: unknown };
+
+export interface Wanted {
+  readonly name: string;
+  readonly key: string;
+}
+
+/** How what is wanted is read and written. */
+export interface Manner {
+  readonly load: LoadAll | undefined;
+  readonly format: ValueFormat;
+  readonly wish: Wish;
+}
 
 /**
  * The read path behind a local miss, as a story: look into Redis; if somebody loads the key wait for
- * the push and look again; if there is nothing take the lease, load, and store under it. All callers
- * of a key share one story; an invalidation lets the next caller begin another (I1).
+ * the push and look again; if there is nothing take the lease, load, and store under it; if what is
+ * there has aged, load it anew under a lease beside it. All callers of a key share one story; an
+ * invalidation lets the next caller begin another (I1).
  */
 export class Reader {
   readonly #engine: TrackingCache;
-  readonly #session: TrackingSession;
   readonly #keyspace: Keyspace;
+  readonly #groups: Groups;
   readonly #uncertain: UncertainKeys;
-  readonly #format: ValueFormat;
   readonly #counters: Counters;
   readonly #clock: Clock;
-  readonly #hardMs: number;
   readonly #loads = new SingleFlight<SharedRead>();
   readonly #looks = new SingleFlight<SharedRead>();
   readonly #active = new Set<SharedRead>();
   readonly #background = new Background();
+  readonly #refreshes = new Refreshes();
+  readonly #errors: RecentErrors;
   readonly #loading: Loading;
+  #isClosed = false;
 
   constructor(parts: {
     readonly engine: TrackingCache;
-    readonly session: TrackingSession;
     readonly keyspace: Keyspace;
+    readonly groups: Groups;
     readonly uncertain: UncertainKeys;
-    readonly format: ValueFormat;
     readonly counters: Counters;
-    readonly settings: Settings;
+    readonly maxLoadsWithoutRedis: number;
   }) {
     this.#engine = parts.engine;
-    this.#session = parts.session;
     this.#keyspace = parts.keyspace;
+    this.#groups = parts.groups;
     this.#uncertain = parts.uncertain;
-    this.#format = parts.format;
     this.#counters = parts.counters;
-    this.#clock = parts.settings.clock;
-    this.#hardMs = parts.settings.hardMs;
-    const { clock, hardMs } = parts.settings;
-    const [flights, background] = [this.#loads, this.#background];
-    this.#loading = new Loading({ ...parts, clock, hardMs, flights, background });
+    this.#clock = parts.engine.clock;
+    this.#errors = new RecentErrors(this.#clock);
+    this.#loading = new Loading({
+      ...parts,
+      flights: this.#loads,
+      background: this.#background,
+      slots: new LoadSlots(parts.maxLoadsWithoutRedis),
+      errors: this.#errors,
+    });
   }
 
   /**
-   * Answers the values of these keys, all of which missed here, in their order.
+   * Answers these keys, all of which missed here, in their order.
    *
-   * Sends for a value that is there: `GET` and `PTTL` (`MGET` and `PTTL`s for several keys). For one
-   * that is not: EVALSHA `acquire` and, after the loader, EVALSHA `fill`. Joining costs nothing.
+   * Sends for a value that is there: `GET` and `PTTL` (`MGET` and `PTTL`s for several keys), and what
+   * {@link Groups.isCurrent} does. For one that is not: EVALSHA `acquire` and, after the loader, EVALSHA
+   * `fill`; `refresh-acquire` and `refresh-fill` for one that has aged. Joining costs nothing.
    */
-  async read(
-    wanted: readonly { readonly name: string; readonly key: string }[],
-    load: LoadAll | undefined,
-    policy: Policy,
-    signal: AbortSignal | undefined,
-  ): Promise<unknown[]> {
+  async read(wanted: readonly Wanted[], manner: Manner): Promise<Answer[]> {
+    const { load, wish } = manner;
+    const { signal, refresh } = wish;
     signal?.throwIfAborted();
     const flights = load === undefined ? this.#looks : this.#loads;
     const led: Reading[] = [];
-    const giveUpAtMs = this.#clock.nowMs() + this.#hardMs;
     const leave = signal && wanted.length > 1 ? relay(signal) : undefined;
     const answers = wanted.map(({ name, key }) => {
-      const joined = flights.joinable(key);
+      const failed = load === undefined || refresh ? undefined : this.#errors.find(key);
+      if (failed !== undefined) return Promise.reject(failed.error);
+      const joined = refresh ? undefined : flights.joinable(key);
       if (joined !== undefined) this.#counters.coalesced += 1;
-      const shared = joined ?? flights.begin(new SharedRead(flights, key));
-      if (joined === undefined) led.push({ name, key, shared, load, policy, giveUpAtMs });
+      const shared = joined ?? flights.begin(this.#sharedRead(key, manner));
+      if (joined === undefined) led.push(this.#reading({ name, key }, manner, shared));
       return shared.join(leave?.signal ?? signal);
     });
     if (leave !== undefined) void Promise.allSettled(answers).then(leave.stop);
@@ -109,16 +133,68 @@ export class Reader {
     return Promise.all(answers);
   }
 
+  /** Loads a value anew that is served meanwhile, as soon as there is room. Nobody waits for it. */
+  refresh(wanted: Wanted, copy: Copy, manner: Manner, cause: RefreshCause): void {
+    if (manner.load === undefined || copy.id === '' || this.#isClosed) return;
+    const { name, key } = wanted;
+    const before = this.#refreshes.dropped;
+    // Those who wait for a turn are to run in the context of their caller, not of whoever ended.
+    const run = AsyncResource.bind(() => this.#refresh({ name, key }, copy, manner));
+    this.#refreshes.ask(key, run);
+    const dropped = this.#refreshes.dropped - before;
+    this.#counters.refreshesDropped += dropped;
+    if (dropped === 0) this.#counters.refreshed(cause);
+  }
+
+  /** Somebody has written the key: what a loader said of it before counts no more. */
+  wrote(key: string): void {
+    this.#errors.forget(key);
+  }
+
   /** Ends every story under way with `reason`, and waits until Redis knows. */
   async close(reason: unknown): Promise<void> {
+    this.#isClosed = true;
+    this.#refreshes.close();
     for (const shared of [...this.#active]) shared.abort(reason);
     await this.#background.settled();
   }
 
-  async #lead(led: readonly Reading[]): Promise<void> {
+  #sharedRead(key: string, { load, wish }: Manner): SharedRead {
+    const flights = load === undefined ? this.#looks : this.#loads;
+    return new SharedRead(flights, key, wish.policy.onAbandoned === 'finish');
+  }
+
+  #reading({ name, key }: Wanted, { load, format, wish }: Manner, shared: SharedRead): Reading {
+    const { policy, tags, refresh } = wish;
+    const giveUpAtMs = this.#clock.nowMs() + policy.hardMs;
+    const renews = refresh && load !== undefined;
+    const aged = undefined;
+    return { name, key, shared, load, policy, format, tags, renews, giveUpAtMs, aged };
+  }
+
+  async #refresh(wanted: Wanted, copy: Copy, manner: Manner): Promise<void> {
+    const shared = new SharedRead(this.#loads, wanted.key, true);
+    shared.promise.catch(() => {});
+    const read = this.#reading(wanted, manner, shared);
+    read.aged = copy;
+    const work = this.#leading([read], async () => {
+      const taken = await this.#takeRefresh(read, copy);
+      // Somebody else does it, has done it, or nobody can.
+      if (taken.is !== 'claim') return shared.land(NOTHING);
+      await this.#loading.load([taken.claim]);
+    });
+    this.#background.track(work);
+    await work;
+  }
+
+  #lead(led: readonly Reading[]): Promise<void> {
+    return this.#leading(led, () => this.#story(led));
+  }
+
+  async #leading(led: readonly Reading[], work: () => Promise<void>): Promise<void> {
     for (const { shared } of led) this.#active.add(shared);
     try {
-      await this.#story(led);
+      await work();
     } catch (error) {
       for (const { shared } of led) if (!shared.landed) shared.fail(error);
     } finally {
@@ -135,7 +211,15 @@ export class Reader {
       if (read.shared.landed) return look.is === 'loading' ? look.wake.disarm() : undefined;
       switch (look.is) {
         case 'answer':
-          return read.shared.land(look.value);
+          return read.shared.land(look.answer);
+        case 'aged': {
+          read.aged = look.copy;
+          const taken = await this.#renew(read, look.copy);
+          if (taken === undefined) return;
+          if (taken.is === 'claim') claims.push(taken.claim);
+          else await act(read, taken);
+          return;
+        }
         case 'loading':
           waits.push(this.#waitAndRetry(read, look));
           return;
@@ -145,13 +229,13 @@ export class Reader {
         case 'unavailable':
           return this.#withoutRedis(read, look.error, claims);
         case 'nothing': {
-          if (read.load === undefined) return read.shared.land(undefined);
-          const taken = await this.#take(read, look.unreadable);
+          if (read.load === undefined) return read.shared.land(NOTHING);
+          const taken = await this.#take(read, look.replaces);
           if (taken.is === 'claim') claims.push(taken.claim);
-          // Still there: bytes that no text can name stand under the key, and can't be replaced.
-          else if (taken.is === 'nothing' && taken.unreadable === look.unreadable)
+          // Still there, though it was named: nobody can replace it.
+          else if (taken.is === 'nothing' && isSame(taken.replaces, look.replaces))
             claims.push({ read, lease: undefined });
-          // What was found unreadable has been replaced meanwhile by something else of the kind.
+          // What was to be replaced is something else of the kind by now.
           else if (taken.is === 'nothing') waits.push(this.#again(read));
           else await act(read, taken);
           return;
@@ -177,16 +261,19 @@ export class Reader {
   async #lookInRedis(led: readonly Reading[]): Promise<Look[]> {
     const guards = led.map((read) => this.#watch(read));
     try {
-      const [only] = led;
-      const seen =
-        led.length === 1 && only !== undefined
-          ? [await this.#keyspace.read(only.key)]
-          : await this.#keyspace.readMany(led.map(({ key }) => key));
+      // Asked for in the same round trip, where it is not known.
+      const prepared = this.#groups.prepare();
+      prepared?.catch(() => {});
+      const seen = await this.#seen(led);
       const decoding = this.#decodeAll(led, seen);
       const found = decoding instanceof Promise ? await decoding : decoding;
-      return led.map((read, i) =>
+      if (prepared !== undefined) await prepared;
+      const looks = led.map((read, i) =>
         this.#accept(read, guards[i] as Guard, seen[i] as Seen, found[i]),
       );
+      return looks.some((look) => look instanceof Promise)
+        ? await Promise.all(looks)
+        : (looks as Look[]);
     } catch (error) {
       for (const guard of guards) this.#engine.release(guard);
       if (error instanceof UnavailableError) return led.map(() => ({ is: 'unavailable', error }));
@@ -194,40 +281,59 @@ export class Reader {
     }
   }
 
+  async #seen(led: readonly Reading[]): Promise<readonly Seen[]> {
+    const [only] = led;
+    if (only === undefined) return [];
+    const as = only.format.readsBytes ? 'bytes' : 'text';
+    const seen =
+      led.length === 1
+        ? [await this.#keyspace.read(only.key, as)]
+        : await this.#keyspace.readMany(
+            led.map(({ key }) => key),
+            as,
+          );
+    return seen;
+  }
+
   /** At once, unless one of the values is large: what is known under a guard is best used in its turn. */
   #decodeAll(
     led: readonly Reading[],
     seen: readonly Seen[],
   ): Awaitable<readonly (Decoded | undefined)[]> {
-    const found = led.map(({ key }, i) => this.#decode(key, seen[i] as Seen));
+    const found = led.map((read, i) => this.#decode(read, seen[i] as Seen));
     return found.some((each) => each instanceof Promise)
       ? Promise.all(found)
       : (found as (Decoded | undefined)[]);
   }
 
-  #decode(key: string, { text }: Seen): Awaitable<Decoded> | undefined {
-    return text === null ? undefined : this.#format.decode(text, key);
+  #decode({ key, format }: Reading, { content }: Seen): Awaitable<Decoded> | undefined {
+    if (content === null) return undefined;
+    const decoding = format.decode(content, key);
+    if (decoding instanceof Promise || !needsBytes(decoding)) return decoding;
+    // Another process compresses what this one reads as text.
+    return this.#keyspace
+      .read(key, 'bytes')
+      .then((seen) => (seen.content === null ? decoding : format.decode(seen.content, key)));
   }
 
   /** From now on the story is a new one: callers may join, until something happens to the key. */
-  #watch({ key, shared, load }: Reading): Guard {
-    (load === undefined ? this.#looks : this.#loads).reattach(shared);
-    return this.#engine.guard([key], () => shared.detach(), this.#session);
+  #watch({ key, shared, load, renews }: Reading): Guard {
+    // Whoever joins one that renews gets what is loaded anew, not what it looks at on the way.
+    if (!renews || !shared.landed)
+      (load === undefined ? this.#looks : this.#loads).reattach(shared);
+    return this.#engine.guard([key], () => shared.detach(), this.#keyspace.sessionFor(key));
   }
 
-  #accept(read: Reading, guard: Guard, seen: Seen, found: Decoded | undefined): Look {
-    const { key, policy } = read;
+  #accept(read: Reading, guard: Guard, seen: Seen, found: Decoded | undefined): Awaitable<Look> {
+    const { key } = read;
     if (found?.is === 'value' || found?.is === 'absent') {
-      this.#counters.redisHits += 1;
-      const value = found.is === 'value' ? found.value : undefined;
-      if (seen.remaining === 'unknown') this.#engine.release(guard);
-      else
-        this.#engine.fill(guard, key, value, {
-          kind: found.is === 'value' ? 'present' : 'negative',
-          remaining: shorter(seen.remaining, policy.localTtlMs),
-          valueBytes: found.is === 'value' ? found.bytes : 0,
-        });
-      return { is: 'answer', value };
+      const copy = this.#keep(read, guard, seen, found);
+      const standing = this.#groups.standing(copy);
+      if (standing === 'unknown')
+        return this.#groups
+          .isCurrent(copy)
+          .then((isCurrent) => (isCurrent ? this.#judged(read, copy) : outdated(copy)));
+      return standing === 'current' ? this.#judged(read, copy) : outdated(copy);
     }
     // Without an end it is nobody's who is alive: acquiring replaces it.
     const abandoned = found?.is === 'loading' && seen.remaining === 'none';
@@ -238,23 +344,121 @@ export class Reader {
       return { is: 'loading', leftMs: leaseLeftMs(seen), wake };
     }
     this.#engine.release(guard);
-    if (found === undefined || abandoned) return { is: 'nothing', unreadable: '' };
+    if (found === undefined || abandoned) return { is: 'nothing', replaces: '' };
     if (found.is === 'loading') return { is: 'changed' };
     publish('redcache:cache:unreadable', () => ({ key, reason: found.reason }));
-    return { is: 'nothing', unreadable: seen.text ?? '' };
+    return { is: 'nothing', replaces: nameOf(seen.content) };
+  }
+
+  /** Files what was read, if nothing has happened meanwhile (I2), and closes the guard. */
+  #keep(
+    { key, policy }: Reading,
+    guard: Guard,
+    { remaining }: Seen,
+    found: Decoded & { readonly is: 'value' | 'absent' },
+  ): Copy {
+    const value = found.is === 'value' ? found.value : undefined;
+    const copy = this.#copyOf(found.header, value, remaining, guard.openedAtMs, isPlain(policy));
+    if (remaining === 'unknown') this.#engine.release(guard);
+    else
+      this.#engine.fill(guard, key, copy, {
+        kind: found.is === 'value' ? 'present' : 'negative',
+        remaining: shorter(remaining, policy.localTtlMs),
+        valueBytes: found.is === 'value' ? found.bytes : 0,
+      });
+    return copy;
+  }
+
+  #copyOf(
+    header: Header,
+    value: unknown,
+    remaining: Seen['remaining'],
+    sinceMs: number,
+    plain: boolean,
+  ): Copy {
+    // One that ended just now was there when it was read, and is kept by nobody.
+    const leftMs = remaining === 'unknown' ? 'none' : freshnessLeftMs(header, remaining);
+    // What another program wrote belongs to no group, so it is never made stale with one.
+    const epoch = header === FOREIGN_HEADER ? Number.MAX_SAFE_INTEGER : (header.epoch ?? 0);
+    return new Copy(
+      {
+        value,
+        id: header.id,
+        ttlMs: header.ttlMs,
+        loadMs: header.loadMs,
+        freshUntilMs: leftMs === 'none' ? Number.POSITIVE_INFINITY : sinceMs + leftMs,
+        epoch,
+        tags: header.tags,
+      },
+      plain && header.tailMs === 0 && header.tags.length === 0,
+    );
+  }
+
+  /** What age makes of a value that nobody has changed. */
+  #judged(read: Reading, copy: Copy): Look {
+    const { policy, load, renews, name, key } = read;
+    if (renews) return { is: 'aged', copy };
+    const judgement = judge(copy, policy, this.#clock.nowMs(), Math.random());
+    const answer: Answer = { value: copy.value, source: 'redis', copy };
+    switch (judgement) {
+      case 'fresh':
+        this.#counters.redisHits += 1;
+        return { is: 'answer', answer };
+      case 'early':
+      case 'hot':
+        this.#counters.redisHits += 1;
+        this.refresh({ name, key }, copy, mannerOf(read), judgement);
+        return { is: 'answer', answer };
+      case 'grace':
+        if (load !== undefined && (policy.softMs > 0 || copy.id === ''))
+          return { is: 'aged', copy };
+        this.#counters.staleHits += 1;
+        this.refresh({ name, key }, copy, mannerOf(read), 'grace');
+        return { is: 'answer', answer };
+      default:
+        return load === undefined ? { is: 'answer', answer: NOTHING } : { is: 'aged', copy };
+    }
+  }
+
+  /** Loads a value anew in place of one that has aged; whoever waits gets that one if it takes long. */
+  async #renew(
+    read: Reading,
+    copy: Copy,
+  ): Promise<Look | { readonly is: 'claim'; readonly claim: Claim } | undefined> {
+    const { policy, shared } = read;
+    const isServable = judge(copy, policy, this.#clock.nowMs(), 0) !== 'over';
+    if (policy.softMs > 0 && isServable) this.#serveAfter(read, copy, policy.softMs);
+    // What another program wrote has no id to be told by.
+    if (copy.id === '') return this.#take(read, '');
+    const taken = await this.#takeRefresh(read, copy);
+    if (shared.landed && taken.is !== 'claim') {
+      if (taken.is === 'loading') taken.wake.disarm();
+      return undefined;
+    }
+    return taken;
+  }
+
+  #serveAfter({ shared }: Reading, copy: Copy, softMs: number): void {
+    const timer = this.#clock.setTimer(softMs, () => {
+      if (shared.landed) return;
+      this.#counters.staleHits += 1;
+      shared.offer({ value: copy.value, source: 'redis', copy });
+    });
+    const stop = (): void => timer.cancel();
+    shared.promise.then(stop, stop);
   }
 
   async #waitAndRetry(read: Reading, { leftMs, wake }: Look & { is: 'loading' }): Promise<void> {
     const { key, shared, giveUpAtMs } = read;
     if (read.load === undefined) {
       wake.disarm();
-      return shared.land(undefined);
+      return shared.land(NOTHING);
     }
     this.#loads.reattach(shared);
     this.#counters.waits += 1;
     const patienceMs = giveUpAtMs - this.#clock.nowMs();
     const cause = await wake.wait(this.#clock, Math.min(leftMs, patienceMs), shared.signal);
-    if (cause === 'aborted') return;
+    if (cause === 'aborted' || shared.landed) return;
     publish('redcache:cache:woken', () => ({ key, cause }));
     if (cause === 'push') this.#counters.wokenByPush += 1;
     if (cause === 'timer') this.#counters.wokenByTimer += 1;
@@ -264,7 +468,7 @@ export class Reader {
   /** Begins anew, unless others have kept the caller from it for too long (I9). */
   async #again(read: Reading): Promise<void> {
     if (this.#clock.nowMs() < read.giveUpAtMs) return this.#lead([read]);
-    if (read.load === undefined) return read.shared.land(undefined);
+    if (read.load === undefined) return read.shared.land(NOTHING);
     return this.#loading.load([{ read, lease: undefined }]);
   }
 
@@ -272,48 +476,111 @@ export class Reader {
     this.#counters.unavailable += 1;
     publish('redcache:cache:unavailable', () => ({ key: read.key, error }));
     if (read.policy.onUnavailable === 'throw') read.shared.fail(error);
-    else if (read.load === undefined) read.shared.land(undefined);
+    else if (read.load === undefined) read.shared.land(NOTHING);
     else claims.push({ read, lease: undefined });
   }
 
   async #take(
     read: Reading,
-    unreadable: string,
+    replaces: Content,
   ): Promise<Look | { readonly is: 'claim'; readonly claim: Claim }> {
-    const { key, policy } = read;
+    const { key, policy, format } = read;
     const mark = placeholder(randomUUID());
-    const life = loadLease(read, mark, {
-      engine: this.#engine,
-      keyspace: this.#keyspace,
-      clock: this.#clock,
-      hardMs: this.#hardMs,
-    });
     const guard = this.#watch(read);
+    const lease = placeholderLease(read, mark, 0, this.#ground);
+    const { life } = lease;
     try {
       life.acquiring();
-      const { leaseMs } = policy;
-      const acquired = await this.#keyspace.acquire({
+      const acquiring = this.#keyspace.acquire({
         key,
         placeholder: mark,
-        leaseMs,
-        unreadable,
+        leaseMs: policy.leaseMs,
+        replaces,
+        foreign: !format.readsForeign,
+        as: format.readsBytes ? 'bytes' : 'text',
       });
+      const [acquired, epoch] = await Promise.all([acquiring, this.#groups.now()]);
       if (acquired.is === 'taken') {
         life.abandon();
-        const decoding = this.#decode(key, acquired.seen);
+        const decoding = this.#decode(read, acquired.seen);
         const found = decoding instanceof Promise ? await decoding : decoding;
-        return this.#accept(read, guard, acquired.seen, found);
+        return await this.#accept(read, guard, acquired.seen, found);
       }
+      this.#engine.release(guard);
+      life.held(1);
+      return { is: 'claim', claim: { read, lease: { ...lease, epoch } } };
     } catch (error) {
       life.abandon();
       this.#engine.release(guard);
-      if (error instanceof UnavailableError) return { is: 'unavailable', error };
-      throw error;
+      if (!(error instanceof UnavailableError)) throw error;
+      this.#background.track(lease.release());
+      return { is: 'unavailable', error };
     }
-    this.#engine.release(guard);
-    life.held(1);
-    return { is: 'claim', claim: { read, lease: { life, placeholder: mark } } };
   }
+
+  /** The right to load a value anew, under a lease beside it. */
+  async #takeRefresh(
+    read: Reading,
+    copy: Copy,
+  ): Promise<Look | { readonly is: 'claim'; readonly claim: Claim }> {
+    const { key, policy } = read;
+    const at = { key, lease: refreshKey(key), id: copy.id };
+    const holder = randomUUID();
+    const lease = refreshLease(read, at, holder, 0, this.#ground);
+    const { life } = lease;
+    // Listening before anything is sent, so that the push that it is over can't be missed.
+    const wake = new Wake(this.#engine, at.lease);
+    try {
+      life.acquiring();
+      const acquiring = this.#keyspace.acquireRefresh(at, holder, policy.leaseMs);
+      const [acquired, epoch] = await Promise.all([acquiring, this.#groups.now()]);
+      if (acquired.is === 'taken') {
+        life.abandon();
+        return { is: 'loading', leftMs: acquired.leftMs + SLACK_MS, wake };
+      }
+      wake.disarm();
+      if (acquired.is === 'changed') {
+        life.abandon();
+        return { is: 'changed' };
+      }
+      life.held(1);
+      return { is: 'claim', claim: { read, lease: { ...lease, epoch } } };
+    } catch (error) {
+      wake.disarm();
+      life.abandon();
+      if (!(error instanceof UnavailableError)) throw error;
+      this.#background.track(lease.release());
+      return { is: 'unavailable', error };
+    }
+  }
+
+  get #ground(): LeaseGround {
+    return { engine: this.#engine, keyspace: this.#keyspace, clock: this.#clock };
+  }
+}
+
+function mannerOf({ load, format, policy, tags }: Reading): Manner {
+  return { load, format, wish: { policy, tags, signal: undefined, refresh: false } };
+}
+
+function outdated({ id, value }: Copy): Look {
+  const kind = value === undefined ? 'n' : 'v';
+  return { is: 'nothing', replaces: id === '' ? '' : `rc1 ${kind} ${id} ` };
+}
+
+/** What Redis is told of what is to be replaced: how it begins, as far as that is sure to be alike. */
+function nameOf(content: Content | null): Content {
+  if (content === null) return '';
+  if (typeof content !== 'string') return content.subarray(0, NAMED_BYTES);
+  return /^[ -~\n]{0,160}/.exec(content)?.[0] ?? '';
+}
+
+function isSame(one: Content, other: Content): boolean {
+  return Buffer.from(one as string).equals(Buffer.from(other as string));
+}
+
+function needsBytes(found: Decoded): boolean {
+  return found.is === 'unreadable' && found.asBytes === true;
 }
 
 function shorter(remaining: number | 'none', localTtlMs: number): number | 'none' {

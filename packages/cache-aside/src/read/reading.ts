@@ -1,5 +1,9 @@
 import type { Lease } from '@redcache/locks/lease';
-import type { Policy } from '../options.ts';
+import type { Tags } from '../options.ts';
+import type { Policy } from '../policy.ts';
+import type { Content } from '../redis/keyspace.ts';
+import type { ValueFormat } from '../value.ts';
+import type { Copy } from './copy.ts';
 import type { LoadAll } from './loader.ts';
 import type { SharedRead } from './shared-read.ts';
 
@@ -11,11 +15,28 @@ export interface Reading {
   readonly shared: SharedRead;
   readonly load: LoadAll | undefined;
   readonly policy: Policy;
+  readonly format: ValueFormat;
+  readonly tags: Tags<never> | undefined;
+  /** Whatever there is, it is loaded anew. */
+  readonly renews: boolean;
   readonly giveUpAtMs: number;
+  /** What was there when it was looked for, and may be served if it comes to that. */
+  aged: Copy | undefined;
 }
 
 /** The right to load a key; without a lease Redis is away, and nothing will be stored. */
 export interface Claim {
   readonly read: Reading;
-  readonly lease: { readonly life: Lease; readonly placeholder: string } | undefined;
+  readonly lease: LoadLease | undefined;
+}
+
+/** The right to load a key and to store what comes of it, as long as its lease stands. */
+export interface LoadLease {
+  readonly life: Lease;
+  /** The epoch at which the load began. */
+  readonly epoch: number;
+  /** Stores a value under it, if it still stands (I8). Resolves whether it did. */
+  fill(envelope: Content, ttlMs: number): Promise<boolean>;
+  /** The same for one whose end is not known: nobody is to wait for it. */
+  release(): Promise<unknown>;
 }

@@ -1,12 +1,22 @@
 import { Flight } from '@redcache/core/toolkit';
+import type { Answer } from './answer.ts';
+
+type Home = ConstructorParameters<typeof Flight>[0];
 
 /**
  * One read or load of a key that several callers wait for, each with a signal of his own. When the
  * last of them has gone it is aborted; a caller without a signal never goes.
  */
-export class SharedRead extends Flight<unknown> {
+export class SharedRead extends Flight<Answer> {
   readonly #controller = new AbortController();
+  readonly #goesOn: boolean;
   #callers = 0;
+
+  /** `goesOn`: also when all its callers have gone. */
+  constructor(home: Home, id: string, goesOn = false) {
+    super(home, id);
+    this.#goesOn = goesOn;
+  }
 
   /** Aborted when nobody waits any more, or the cache is closed. */
   get signal(): AbortSignal {
@@ -14,14 +24,14 @@ export class SharedRead extends Flight<unknown> {
   }
 
   /** Rejects with the reason of `signal` as it is. */
-  join(signal: AbortSignal | undefined): Promise<unknown> {
+  join(signal: AbortSignal | undefined): Promise<Answer> {
     this.#callers += 1;
     if (signal === undefined) return this.promise;
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         reject(signal.reason);
         this.#callers -= 1;
-        if (this.#callers === 0) this.abort(signal.reason);
+        if (this.#callers === 0 && !this.#goesOn) this.abort(signal.reason);
       };
       signal.addEventListener('abort', leave, { once: true });
       const stay = (): void => signal.removeEventListener('abort', leave);
@@ -36,6 +46,11 @@ export class SharedRead extends Flight<unknown> {
         },
       );
     });
+  }
+
+  /** As {@link land}, unless it has landed already. */
+  offer(answer: Answer): void {
+    if (!this.landed) this.land(answer);
   }
 
   /** Rejects whoever still waits, at once; what runs for it is told by {@link signal}. */

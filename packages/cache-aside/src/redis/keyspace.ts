@@ -1,23 +1,62 @@
-import { type Clock, type CommandPort, type Remaining, UnavailableError } from '@redcache/core';
-import { Budget, isServerError, runScript, TIMED_OUT } from '@redcache/core/toolkit';
+import {
+  type Argument,
+  type Clock,
+  type CommandPort,
+  type Remaining,
+  type SendOptions,
+  type TrackingSession,
+  UnavailableError,
+} from '@redcache/core';
+import { Budget, isServerError, runScript, type Script, TIMED_OUT } from '@redcache/core/toolkit';
 import type { Extension } from '@redcache/locks/lease';
 import { acquire } from '../scripts/acquire.ts';
 import { extend } from '../scripts/extend.ts';
 import { fill } from '../scripts/fill.ts';
+import { refreshAcquire } from '../scripts/refresh-acquire.ts';
+import { refreshExtend } from '../scripts/refresh-extend.ts';
+import { refreshFill } from '../scripts/refresh-fill.ts';
 import { release } from '../scripts/release.ts';
+import { Breaker } from './breaker.ts';
 import { Gate } from './gate.ts';
 
-/** What a key was seen to hold. `text` is `null` for nothing. */
+/** Text, or the bytes of what is not. */
+export type Content = string | Buffer;
+
+/** What a key was seen to hold. `content` is `null` for nothing. */
 export interface Seen {
-  readonly text: string | null;
+  readonly content: Content | null;
   /** Time the key has left; `'unknown'`: it ended between the two commands, so nothing may be kept. */
   readonly remaining: Remaining | 'unknown';
 }
 
 export type Acquired = { readonly is: 'acquired' } | { readonly is: 'taken'; readonly seen: Seen };
 
+/** `taken`: somebody else is loading it, for so long at most. `changed`: it is another value by now. */
+export type RefreshAcquired =
+  | { readonly is: 'acquired' }
+  | { readonly is: 'taken'; readonly leftMs: number }
+  | { readonly is: 'changed' };
+
+/** The right to load a value anew: for which value, and where the lease stands. */
+export interface RefreshKeys {
+  readonly key: string;
+  readonly lease: string;
+  /** Of the value that is to be replaced. */
+  readonly id: string;
+}
+
+/** How the keys of a cache are reached. */
+export interface Way {
+  readonly port: CommandPort;
+  sessionFor(key: string): TrackingSession;
+  /** Of a cluster, where a command names keys of one slot alone. */
+  readonly hasSlots: boolean;
+}
+
 /** Keys named in one command; more would keep the server from its other clients. */
 const KEYS_A_COMMAND = 500;
+
+const BYTES: SendOptions = { replies: 'buffers' };
 
 /**
  * The data keys in Redis: each method is one round trip and settles within the budget.
@@ -28,87 +67,140 @@ const KEYS_A_COMMAND = 500;
 export class Keyspace {
   readonly port: CommandPort;
   readonly gate: Gate;
+  readonly breaker: Breaker = new Breaker();
+  readonly #way: Way;
+  readonly #clock: Clock;
   readonly #budget: Budget;
 
-  constructor(port: CommandPort, clock: Clock, budgetMs: number) {
-    this.port = port;
+  constructor(way: Way, clock: Clock, budgetMs: number) {
+    this.port = way.port;
+    this.#way = way;
+    this.#clock = clock;
     this.#budget = new Budget(clock, budgetMs);
-    this.gate = new Gate(port, this.#budget, clock);
+    this.gate = new Gate(way.port, this.#budget, clock);
+  }
+
+  /** The connection that commands of this key travel on, to be named with every guard of it. */
+  sessionFor(key: string): TrackingSession {
+    return this.#way.sessionFor(key);
   }
 
   /**
    * Sends: `GET`, then `PTTL`, without MULTI: a write between them pushes, so the caller's guard
    * sees it.
    */
-  async read(key: string): Promise<Seen> {
-    const [seen] = await this.#ask(() => this.#sendReads([key], ['GET', key]));
-    return seen as Seen;
+  async read(key: string, as: 'text' | 'bytes'): Promise<Seen> {
+    const options = as === 'bytes' ? BYTES : undefined;
+    const [content, pttl] = await this.ask((port) =>
+      Promise.all([port.send(['GET', key], options), port.send(['PTTL', key])]),
+    );
+    return seenAs(content, pttl);
   }
 
-  /** Sends: one `MGET` for every 500 keys, and `PTTL` for each key. */
-  async readMany(keys: readonly string[]): Promise<Seen[]> {
-    const seen = await this.#ask(() =>
-      Promise.all(chunks(keys).map((chunk) => this.#sendReads(chunk, ['MGET', ...chunk]))),
+  /**
+   * Sends: one `MGET` for every 500 keys, and `PTTL` for each key. In a cluster `GET` and `PTTL` for
+   * each, pipelined: a command of several keys is refused while their slot moves.
+   */
+  async readMany(keys: readonly string[], as: 'text' | 'bytes'): Promise<Seen[]> {
+    if (this.#way.hasSlots) return Promise.all(keys.map((key) => this.read(key, as)));
+    const options = as === 'bytes' ? BYTES : undefined;
+    const seen = await this.ask((port) =>
+      Promise.all(
+        chunks(keys).map(async (chunk) => {
+          const [contents, ...ttls] = await Promise.all([
+            port.send(['MGET', ...chunk], options),
+            ...chunk.map((key) => port.send(['PTTL', key])),
+          ]);
+          return (contents as unknown[]).map((content, i) => seenAs(content, ttls[i]));
+        }),
+      ),
     );
     return seen.flat();
   }
 
-  async #sendReads(keys: readonly string[], command: readonly string[]): Promise<Seen[]> {
-    const [reply, ...ttls] = await Promise.all([
-      this.port.send(command),
-      ...keys.map((key) => this.port.send(['PTTL', key])),
-    ]);
-    const texts = command[0] === 'GET' ? [reply] : (reply as unknown[]);
-    return texts.map((text, i) => seenAs(text, ttls[i]));
-  }
-
   /**
-   * Sends: EVALSHA `acquire` (1 key). Atomic.
+   * Sends: EVALSHA `acquire` (1 key). Atomic. `replaces`: what the value begins with that is to be
+   * replaced, if any; `foreign`: what another program wrote is to be, too.
    *
    * A reply that comes after the caller has given up and says that the load was acquired is undone:
    * nobody would carry it out.
    */
-  async acquire(request: {
+  acquire(request: {
     readonly key: string;
     readonly placeholder: string;
     readonly leaseMs: number;
-    readonly unreadable: string;
+    readonly replaces: Content;
+    readonly foreign: boolean;
+    readonly as: 'text' | 'bytes';
   }): Promise<Acquired> {
-    const { key, placeholder, leaseMs, unreadable } = request;
-    let late = false;
-    const send = async (): Promise<Acquired> => {
-      const args = [placeholder, String(leaseMs), unreadable];
-      const [won, text, pttl] = (await runScript(this.port, acquire, [key], args)) as unknown[];
-      if (won !== 1) return { is: 'taken', seen: seenAs(text, pttl) };
-      if (late) this.release(key, placeholder).catch(() => {});
-      return { is: 'acquired' };
-    };
-    try {
-      return await this.#ask(send);
-    } catch (error) {
-      late = true;
-      throw error;
-    }
+    const { key, placeholder, leaseMs, replaces, foreign, as } = request;
+    const args = [placeholder, String(leaseMs), replaces, foreign ? '1' : ''];
+    return this.#take(
+      async (port) => {
+        const options = as === 'bytes' ? BYTES : undefined;
+        const [won, content, pttl] = await replies(port, acquire, [key], args, options);
+        return won === 1 ? { is: 'acquired' } : { is: 'taken', seen: seenAs(content, pttl) };
+      },
+      () => this.release(key, placeholder),
+    );
   }
 
   /** Sends: EVALSHA `fill` (1 key). Atomic. Resolves whether the value was stored. */
-  async fill(key: string, placeholder: string, envelope: string, ttlMs: number): Promise<boolean> {
+  async fill(key: string, placeholder: string, envelope: Content, ttlMs: number): Promise<boolean> {
     const args = [placeholder, envelope, String(ttlMs)];
-    return (await this.#ask(() => runScript(this.port, fill, [key], args))) === 1;
+    return (await this.ask((port) => runScript(port, fill, [key], args))) === 1;
   }
 
   /** Sends: EVALSHA `extend` (1 key). Atomic. */
   async extend(key: string, placeholder: string, leaseMs: number): Promise<Extension> {
     const args = [placeholder, String(leaseMs)];
-    const reply = await this.#ask(() => runScript(this.port, extend, [key], args));
-    if (reply === 1) return { is: 'extended', echoes: 1 };
-    return { is: reply === 0 ? 'deleted' : 'taken' };
+    return extensionOf(await this.ask((port) => runScript(port, extend, [key], args)));
   }
 
   /** Sends: EVALSHA `release` (1 key). Atomic. */
   async release(key: string, placeholder: string): Promise<'released' | 'lost'> {
-    const reply = await this.#ask(() => runScript(this.port, release, [key], [placeholder]));
+    const reply = await this.ask((port) => runScript(port, release, [key], [placeholder]));
     return reply === 1 ? 'released' : 'lost';
+  }
+
+  /** Sends: EVALSHA `refresh-acquire` (2 keys). Atomic. Undone if it is answered too late. */
+  acquireRefresh(
+    { key, lease, id }: RefreshKeys,
+    holder: string,
+    leaseMs: number,
+  ): Promise<RefreshAcquired> {
+    const args = [holder, String(leaseMs), id];
+    return this.#take(
+      async (port) => {
+        const [won, pttl] = await replies(port, refreshAcquire, [key, lease], args);
+        if (won === 1) return { is: 'acquired' };
+        return won === 0 ? { is: 'taken', leftMs: Number(pttl) } : { is: 'changed' };
+      },
+      () => this.release(lease, holder),
+    );
+  }
+
+  /** Sends: EVALSHA `refresh-extend` (2 keys). Atomic. */
+  async extendRefresh(
+    { key, lease, id }: RefreshKeys,
+    holder: string,
+    leaseMs: number,
+  ): Promise<Extension> {
+    const args = [holder, String(leaseMs), id];
+    return extensionOf(
+      await this.ask((port) => runScript(port, refreshExtend, [key, lease], args)),
+    );
+  }
+
+  /** Sends: EVALSHA `refresh-fill` (2 keys). Atomic. Resolves whether the value was stored. */
+  async fillRefresh(
+    { key, lease, id }: RefreshKeys,
+    holder: string,
+    envelope: Content,
+    ttlMs: number,
+  ): Promise<boolean> {
+    const args = [holder, id, envelope, String(ttlMs)];
+    return (await this.ask((port) => runScript(port, refreshFill, [key, lease], args))) === 1;
   }
 
   /**
@@ -123,29 +215,52 @@ export class Keyspace {
     return { reply, outcome: this.#budget.bound(reply) };
   }
 
-  /** Asks Redis something of one's own, within the budget. */
-  ask<T>(send: (port: CommandPort) => Promise<T>): Promise<T> {
-    return this.#ask(() => send(this.port));
+  /** Keys in lists that may stand in one command each. */
+  together(keys: readonly string[]): readonly (readonly string[])[] {
+    return this.#way.hasSlots ? keys.map((key) => [key]) : chunks(keys);
+  }
+
+  /** Asks Redis something, within the budget. */
+  async ask<T>(send: (port: CommandPort) => Promise<T>): Promise<T> {
+    if (!this.gate.isUp) await this.gate.up();
+    if (!this.breaker.admits(this.#clock.nowMs()))
+      throw new UnavailableError('Redis has not answered for a while, so it is not asked');
+    let reply: T | typeof TIMED_OUT;
+    try {
+      reply = await this.#budget.bound(send(this.port));
+    } catch (cause) {
+      const refused = isServerError(cause);
+      if (refused) this.breaker.answered();
+      const what = refused ? `Redis refused: ${cause.message}` : 'Redis did not answer';
+      throw new UnavailableError(what, { cause });
+    }
+    if (reply === TIMED_OUT) {
+      this.breaker.timedOut(this.#clock.nowMs());
+      throw new UnavailableError(`Redis did not answer within ${this.#budget.budgetMs} ms`);
+    }
+    this.breaker.answered();
+    return reply;
   }
 
   close(): void {
     this.gate.close();
   }
 
-  async #ask<T>(send: () => Promise<T>): Promise<T> {
-    if (!this.gate.isUp) await this.gate.up();
-    let reply: T | typeof TIMED_OUT;
+  async #take<T extends { readonly is: string }>(
+    send: (port: CommandPort) => Promise<T>,
+    giveBack: () => Promise<unknown>,
+  ): Promise<T> {
+    let late = false;
     try {
-      reply = await this.#budget.bound(send());
-    } catch (cause) {
-      const what = isServerError(cause)
-        ? `Redis refused: ${cause.message}`
-        : 'Redis did not answer';
-      throw new UnavailableError(what, { cause });
+      return await this.ask(async (port) => {
+        const taken = await send(port);
+        if (late && taken.is === 'acquired') giveBack().catch(() => {});
+        return taken;
+      });
+    } catch (error) {
+      late = true;
+      throw error;
     }
-    if (reply === TIMED_OUT)
-      throw new UnavailableError(`Redis did not answer within ${this.#budget.budgetMs} ms`);
-    return reply;
   }
 }
 
@@ -154,15 +269,31 @@ export interface Written<T> {
   readonly outcome: Promise<T | typeof TIMED_OUT>;
 }
 
-export function chunks(keys: readonly string[]): string[][] {
+function chunks(keys: readonly string[]): string[][] {
   const all: string[][] = [];
   for (let from = 0; from < keys.length; from += KEYS_A_COMMAND)
     all.push(keys.slice(from, from + KEYS_A_COMMAND));
   return all;
 }
 
-function seenAs(text: unknown, pttl: unknown): Seen {
+async function replies(
+  port: CommandPort,
+  script: Script,
+  keys: readonly string[],
+  args: readonly Argument[],
+  options?: SendOptions,
+): Promise<readonly unknown[]> {
+  return (await runScript(port, script, keys, args, options)) as readonly unknown[];
+}
+
+function extensionOf(reply: unknown): Extension {
+  if (reply === 1) return { is: 'extended', echoes: 1 };
+  return { is: reply === 0 ? 'deleted' : 'taken' };
+}
+
+function seenAs(content: unknown, pttl: unknown): Seen {
   const ttl = Number(pttl);
   const remaining = ttl === -1 ? 'none' : ttl >= 0 ? ttl : 'unknown';
-  return { text: typeof text === 'string' ? text : null, remaining };
+  const isContent = typeof content === 'string' || Buffer.isBuffer(content);
+  return { content: isContent ? content : null, remaining };
 }

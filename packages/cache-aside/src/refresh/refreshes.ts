@@ -1,5 +1,5 @@
 /** Why a value is loaded anew that is still there. */
-export type RefreshCause = 'grace' | 'early' | 'hot' | 'soft';
+export type RefreshCause = 'grace' | 'early' | 'hot';
 
 /** More than one process needs at a time would hammer the source. */
 const MOST_RUNNING = 32;

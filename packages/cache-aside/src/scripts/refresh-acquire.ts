@@ -14,9 +14,8 @@ import { HEADER } from './header.ts';
  * Returns {0, PTTL of the lease}: somebody else is loading it.
  * Returns {-1}: the value is not that one any more.
  *
- * GET and GETRANGE compare; the last GET tracks the lease again after our own SET, which is followed
- * by a push only if the lease had been read before: `echoes` are not counted there, what is pushed is
- * looked at.
+ * GET and GETRANGE compare. The last GET tracks the lease again after our own SET, which is followed by
+ * exactly one push.
  */
 export const refreshAcquire: Script = defineScript({
   keys: 2,

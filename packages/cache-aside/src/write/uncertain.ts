@@ -1,6 +1,6 @@
-import type { Clock, CommandPort, Fence, Timer } from '@redcache/core';
+import type { Clock, Fence, Timer } from '@redcache/core';
 import { publish } from '../channels.ts';
-import { chunks } from '../redis/keyspace.ts';
+import type { Keyspace } from '../redis/keyspace.ts';
 
 /** More keys than this are not remembered (I12). */
 const MAX_KEYS = 10_000;
@@ -15,7 +15,7 @@ const RETRY_MS = 500;
  * had not left when the old connection was lost is ahead of that delete on the new one.
  */
 export class UncertainKeys {
-  readonly #port: CommandPort;
+  readonly #keyspace: Pick<Keyspace, 'port' | 'together'>;
   readonly #clock: Clock;
   readonly #fences = new Map<string, Set<Fence>>();
   readonly #stop: () => void;
@@ -23,10 +23,10 @@ export class UncertainKeys {
   #isClosed = false;
   #retry: Timer | undefined;
 
-  constructor(port: CommandPort, clock: Clock) {
-    this.#port = port;
+  constructor(keyspace: Pick<Keyspace, 'port' | 'together'>, clock: Clock) {
+    this.#keyspace = keyspace;
     this.#clock = clock;
-    this.#stop = port.onConnection((connection) => {
+    this.#stop = keyspace.port.onConnection((connection) => {
       this.#isUp = connection === 'up';
       if (this.#isUp) this.#deleteAgain(this.#fences.keys());
     });
@@ -80,10 +80,11 @@ export class UncertainKeys {
   }
 
   #deleteAgain(uncertain: Iterable<string>): void {
-    for (const keys of chunks([...uncertain].filter((key) => this.has(key)))) {
+    const { port } = this.#keyspace;
+    for (const keys of this.#keyspace.together([...uncertain].filter((key) => this.has(key)))) {
       // Those of a write that goes unanswered while this delete is under way are not settled by it.
       const known = keys.map((key) => [key, [...(this.#fences.get(key) ?? [])]] as const);
-      this.#port.send(['DEL', ...keys]).then(
+      port.send(['DEL', ...keys]).then(
         () => {
           for (const [key, fences] of known) this.#settle(key, fences);
         },

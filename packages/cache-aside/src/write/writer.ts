@@ -1,5 +1,8 @@
+import { runScript } from '@redcache/core/toolkit';
 import { BatchError } from '../errors.ts';
-import { chunks } from '../redis/keyspace.ts';
+import type { Content, Keyspace } from '../redis/keyspace.ts';
+import { expire } from '../scripts/expire.ts';
+import { touch } from '../scripts/touch.ts';
 import type { Counters } from '../stats.ts';
 import type { FencedWrites } from './fenced-writes.ts';
 
@@ -9,50 +12,81 @@ import type { FencedWrites } from './fenced-writes.ts';
  */
 export class Writer {
   readonly #writes: FencedWrites;
+  readonly #keyspace: Keyspace;
   readonly #counters: Counters;
   readonly #prefix: string;
 
   constructor(parts: {
     readonly writes: FencedWrites;
+    readonly keyspace: Keyspace;
     readonly counters: Counters;
     /** Put before the names that users give; errors speak of names. */
     readonly prefix: string;
   }) {
     this.#writes = parts.writes;
+    this.#keyspace = parts.keyspace;
     this.#counters = parts.counters;
     this.#prefix = parts.prefix;
   }
 
   /** Sends: `SET key envelope PX ttl`. */
-  async set(name: string, envelope: string, ttlMs: number): Promise<void> {
-    await this.#write([name], (keys) => ['SET', ...keys, envelope, 'PX', String(ttlMs)]);
+  async set(name: string, envelope: Content, ttlMs: number): Promise<void> {
+    const key = this.#prefix + name;
+    const command = ['SET', key, envelope, 'PX', String(ttlMs)];
+    await this.#writes.run([key], (port) => port.send(command), name);
     this.#counters.writes += 1;
   }
 
-  /** Sends: `DEL` with up to 500 keys at a time, all at once. */
-  async delete(names: readonly string[]): Promise<void> {
-    const parts = chunks(names);
-    const outcomes = await Promise.allSettled(
-      parts.map((part) => this.#write(part, (keys) => ['DEL', ...keys])),
-    );
-    const succeeded: string[] = [];
-    const errors = new Map<string, unknown>();
-    for (const [i, outcome] of outcomes.entries())
-      for (const name of parts[i] ?? [])
-        if (outcome.status === 'fulfilled') succeeded.push(name);
-        else errors.set(name, outcome.reason);
-    this.#counters.deletes += succeeded.length;
-    if (errors.size === 0) return;
-    if (names.length === 1) throw errors.get(names[0] as string);
-    throw new BatchError(`${errors.size} of ${names.length} keys failed`, succeeded, errors);
+  /** Sends: EVALSHA `touch` (1 key). Resolves whether there was anything. */
+  touch(name: string, ttlMs: number): Promise<boolean> {
+    return this.#change(name, (key) => [touch, key, [String(ttlMs)]]);
   }
 
-  #write(
-    names: readonly string[],
-    commandFor: (keys: readonly string[]) => readonly string[],
-  ): Promise<unknown> {
-    const keys = names.map((name) => this.#prefix + name);
-    const [name] = names.length === 1 ? names : [];
-    return this.#writes.run(keys, (port) => port.send(commandFor(keys)), name);
+  /** Sends: EVALSHA `expire` (1 key). Resolves whether there was anything. */
+  expire(name: string): Promise<boolean> {
+    return this.#change(name, (key) => [expire, key, []]);
   }
+
+  /** Sends: `DEL` with up to 500 keys at a time, all at once; in a cluster one for each key. */
+  async delete(names: readonly string[]): Promise<void> {
+    const keys = names.map((name) => this.#prefix + name);
+    const parts = this.#keyspace.together(keys);
+    const outcomes = await Promise.allSettled(
+      parts.map((part) => {
+        const name = names.length === 1 ? names[0] : undefined;
+        return this.#writes.run(part, (port) => port.send(['DEL', ...part]), name);
+      }),
+    );
+    const errors = new Map<string, unknown>();
+    let place = 0;
+    for (const [i, outcome] of outcomes.entries())
+      for (const _ of parts[i] ?? []) {
+        if (outcome.status === 'rejected') errors.set(names[place] as string, outcome.reason);
+        place += 1;
+      }
+    this.#counters.deletes += names.length - errors.size;
+    throwFor(names, errors);
+  }
+
+  async #change(
+    name: string,
+    call: (key: string) => readonly [typeof touch, string, readonly string[]],
+  ): Promise<boolean> {
+    const [script, key, args] = call(this.#prefix + name);
+    const done = await this.#writes.run(
+      [key],
+      (port) => runScript(port, script, [key], args),
+      name,
+    );
+    this.#counters.writes += 1;
+    return done === 1;
+  }
+}
+
+/** Throws: the error of the only key, or a `BatchError` if there are several. */
+export function throwFor(names: readonly string[], errors: ReadonlyMap<string, unknown>): void {
+  if (errors.size === 0) return;
+  if (names.length === 1) throw errors.get(names[0] as string);
+  const succeeded = names.filter((name) => !errors.has(name));
+  throw new BatchError(`${errors.size} of ${names.length} keys failed`, succeeded, errors);
 }

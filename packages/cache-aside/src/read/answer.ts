@@ -1,0 +1,13 @@
+import type { Copy } from './copy.ts';
+
+/** Where a value came from. */
+export type Source = 'local' | 'redis' | 'loader';
+
+/** What a read of a key comes to. `copy`: left out for what was not stored. */
+export interface Answer {
+  readonly value: unknown;
+  readonly source: Source;
+  readonly copy?: Copy;
+}
+
+export const NOTHING: Answer = { value: undefined, source: 'redis' };

@@ -87,6 +87,7 @@ export abstract class KeyBid implements Bid {
     const { connections, keys } = this.place;
     const { engine } = connections.current;
     const stops = [
+      this.onEars(() => tell('ears')),
       this.listen((heard) => tell(heard === 'down' || heard === 'close' ? 'disconnect' : heard)),
       ...(['turn', 'next'] as const).map((name) =>
         engine.onInvalidation(wakeKey(keys, name, this.#waiter), (cause) => {
@@ -97,6 +98,13 @@ export abstract class KeyBid implements Bid {
     return () => {
       for (const stop of stops) stop();
     };
+  }
+
+  /** Told when a change of the lock would be pushed from now on, perhaps again. */
+  onEars(tell: () => void): () => void {
+    return this.place.connections.current.engine.onTracked(() => {
+      if (this.hears) tell();
+    });
   }
 
   findEars(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Verdict } from '../lease/commands.ts';
+import { readLockValue, writeLockValue } from '../lock-value.ts';
 import { acquire, answerOf } from '../scripts/acquire.ts';
 import type { Answer } from '../scripts/answer.ts';
 import { extend, extensionOf } from '../scripts/extend.ts';
@@ -48,9 +49,9 @@ export class LockBid extends KeyBid {
       (port) => Promise.all([port.send(['GET', keys.lock]), port.send(['PTTL', keys.lock])]),
       ([value, pttl]) => {
         if (value === null || pttl === -2) return { is: 'deleted' };
-        const found = String(value);
-        if (!found.startsWith(`${this.holder}:`)) return { is: 'taken' };
-        this.isContended = found.endsWith('+');
+        const found = readLockValue(String(value));
+        if (found?.holder !== this.holder) return { is: 'taken' };
+        this.isContended = found.isContended;
         return { is: 'ours', remainingMs: pttl === -1 ? Infinity : Number(pttl) };
       },
       { is: 'taken' },
@@ -115,7 +116,8 @@ export class LockBid extends KeyBid {
   }
 
   protected override noteAnswer<A extends Answer>(answer: A): A {
-    if (answer.is === 'acquired') this.#value = `${this.holder}:${answer.tokens.first}`;
+    if (answer.is === 'acquired')
+      this.#value = writeLockValue({ holder: this.holder, token: answer.tokens.first });
     return super.noteAnswer(answer);
   }
 }

@@ -34,9 +34,8 @@ export const RELEASE: BatchedScript = defineBatched({
   local before, after = ARGV[2], ARGV[3]
 ${QUEUE}${HAND_OVER}
   if ARGV[4] == 'waiting' then
-    local rank = redis.call('ZRANK', queue, me)
-    redis.call('ZREM', queue, me)
-    redis.call('HDEL', alive, me)
+    local rank = ask('ZRANK', queue, me)
+    leave(me)
     touch(turn .. me)
     touch(next .. me)
     local head = rank == 0 and first()

@@ -22,6 +22,8 @@ export interface DeskRules {
   mayUse(tenure: Tenure, wanted: AcquireSettings): boolean;
   /** Whether one more lease may be bid for while the process holds these. */
   mayBid(tenures: readonly Tenure[], wanted: AcquireSettings): boolean;
+  /** As many fencing tokens are reserved at once at most. */
+  readonly mostTokens: number;
   /** There is one lease at a time: whoever has a new one has lost those before, heard of or not. */
   readonly isExclusive: boolean;
 }
@@ -407,8 +409,9 @@ export class Desk implements Bidder, TenureHome {
 
   /** Twice as many as will surely be used; each takes longer to use than the microsecond it is. */
   #nextBlockSize(): number {
-    const { maxCount } = this.#parts.settings.handoff;
-    return Math.min(Math.max(this.#blockSize, 2 * this.#queue.size - 1), maxCount);
+    const { settings, rules } = this.#parts;
+    const most = Math.min(settings.handoff.maxCount, rules.mostTokens);
+    return Math.min(Math.max(this.#blockSize, 2 * this.#queue.size - 1), most);
   }
 
   #begin(bid: Bid, lease: Lease, madeFor: AcquireSettings): Tenure {

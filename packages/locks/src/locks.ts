@@ -405,6 +405,7 @@ function mutexDesk(key: string): string {
 const ONE_AT_A_TIME: Omit<DeskRules, 'bid'> = {
   mayUse: ({ users }) => users.size === 0,
   mayBid: (tenures) => tenures.length === 0,
+  mostTokens: Number.POSITIVE_INFINITY,
   isExclusive: true,
 };
 

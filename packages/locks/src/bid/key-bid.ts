@@ -15,6 +15,8 @@ export interface KeyBidParts {
   readonly keys: LockKeys;
   readonly holder: string;
   readonly tally: Pick<Tally, 'extended'>;
+  /** It is one of several that decide together, also on what tokens are given to whom. */
+  readonly isVote?: boolean;
 }
 
 /** What the scripts say of an extension. `echoes`: the pushes of our own that follow. */

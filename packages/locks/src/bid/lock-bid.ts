@@ -62,7 +62,8 @@ export class LockBid extends KeyBid {
   release(): Promise<'released' | 'lost'> {
     const { connections, key, keys } = this.place;
     const link = connections.current;
-    const native = this.isContended ? undefined : link.natives.deletion(keys.lock, this.#value);
+    const isPlain = !this.isContended && this.#lastToken === '';
+    const native = !isPlain ? undefined : link.natives.deletion(keys.lock, this.#value);
     if (native === undefined) return this.#releaseByScript();
     return link
       .ask(
@@ -80,11 +81,16 @@ export class LockBid extends KeyBid {
       );
   }
 
+  /** Of several servers none knows alone which tokens were used. */
+  get #lastToken(): string {
+    return this.place.isVote === true ? '' : this.tokens.lastOfManyLeft;
+  }
+
   #releaseByScript(): Promise<'released' | 'lost'> {
     const { connections, key, keys } = this.place;
     return connections.current.ask<'released' | 'lost', unknown>(
       key,
-      (port) => release(port, keys, this.holder, 'holding'),
+      (port) => release(port, keys, this.holder, 'holding', this.#lastToken),
       (reply) => {
         const outcome = releaseOf(reply);
         if (outcome === 'released') return outcome;
@@ -99,7 +105,7 @@ export class LockBid extends KeyBid {
     const { connections, key, keys } = this.place;
     return connections.current.ask(
       key,
-      (port) => release(port, keys, this.holder, 'waiting'),
+      (port) => release(port, keys, this.holder, 'waiting', ''),
       releaseOf,
       'taken',
     );

@@ -34,7 +34,7 @@ export class Member {
   }
 
   bidUnder(holder: string): LockBid {
-    return new LockBid({ ...this.#place, key: this.#key, holder, tally: UNCOUNTED });
+    return new LockBid({ ...this.#place, key: this.#key, holder, tally: UNCOUNTED, isVote: true });
   }
 
   get isUp(): boolean {

@@ -493,7 +493,7 @@ export class ModelConnection implements TrackingPort {
   }
 
   #release(key: string, more: readonly string[]): unknown {
-    const [holder = '', before, after, of] = more;
+    const [holder = '', before, after, of, lastToken] = more;
     const [turns, nexts] = [`${before}turn${after}:`, `${before}next${after}:`];
     const server = this.#server;
     const queue = server.queueOf(`${before}queue${after}`);
@@ -506,6 +506,8 @@ export class ModelConnection implements TrackingPort {
     }
     const owned = this.#owned(key, holder);
     if (owned !== 1) return owned;
+    const fence = `${before}fence${after}`;
+    if (lastToken) server.set(fence, lastToken, server.leftOf(fence));
     if (server.get(key)?.endsWith('+'))
       server.handOver(key, queue, ['', '', before ?? '', after ?? '']);
     else server.del(key);

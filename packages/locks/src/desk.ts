@@ -312,9 +312,12 @@ export class Desk implements Bidder, TenureHome {
   async #makeReady(tenure: Tenure, wanted: AcquireSettings): Promise<'released' | 'lost'> {
     const { lease, bid } = tenure;
     const { leaseMs, autoExtend } = wanted;
-    if (bid.tokens.areUsedUp)
-      this.#blockSize = Math.min(this.#blockSize * 2, this.#parts.settings.handoff.maxCount);
-    bid.reserveWithNextExtension(this.#nextBlockSize());
+    // Those that are left would be lost: again and again, and tokens were soon ahead of the clock.
+    if (bid.tokens.left === 0) {
+      if (bid.tokens.areUsedUp)
+        this.#blockSize = Math.min(this.#blockSize * 2, this.#parts.settings.handoff.maxCount);
+      bid.reserveWithNextExtension(this.#nextBlockSize());
+    }
     const isShared = tenure.users.size > 0;
     const isReady = await lease.extend(isShared ? undefined : leaseMs).then(
       () => true,

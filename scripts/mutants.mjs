@@ -1,8 +1,10 @@
-// `npm run mutants`: leaves out each line of core that is marked `// guard: <what it protects>`, one
-// at a time, and fails if the tests of core and the model are as green without it.
+// `npm run mutants`: leaves out each line of core and of locks that is marked `// guard: <what it
+// protects>`, one at a time, and fails if the tests of its package, and for core the model, are as
+// green without it.
 //
-// What follows `--` names the marked lines that are tried, by a part of their place (`store/guard.ts`,
-// `session.ts:210`); left out: all. `--model`: by the model alone, which then need not find them all.
+// What follows `--` names the marked lines that are tried, by a part of their place (`packages/locks`,
+// `store/guard.ts`, `session.ts:210`); left out: all. `--model`: those of core by the model alone,
+// which then need not find them all.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -12,8 +14,30 @@ import { parseAst } from 'vitest/node';
 import { markedLines, withoutLine } from './marked-lines.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const core = join(root, 'packages/core');
 const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+
+/**
+ * Whose lines are marked. `projects`: all tests that may miss one; `stages`: in which order they are
+ * asked, those that are likely to find it first; `near`: where its own tests are, if there are any.
+ */
+const PACKAGES = {
+  core: {
+    projects: ['core', 'model'],
+    stages: (near) => [
+      ['--project', 'core', 'test/engine/', ...near],
+      ['--project', 'model'],
+      ['--project', 'core'],
+    ],
+  },
+  locks: {
+    projects: ['locks'],
+    // The three models find what the others miss, and take ten times as long.
+    stages: () => [
+      ['--project', 'locks', '--exclude', '**/*exclusion.test.ts'],
+      ['--project', 'locks', 'exclusion.test.ts'],
+    ],
+  },
+};
 
 const running = new Set();
 const byModelAlone = process.argv.includes('--model');
@@ -30,7 +54,10 @@ for (const signal of ['SIGINT', 'SIGTERM'])
   });
 
 // With all lines in place nothing may be found, or whatever is wrong would count for every mutant.
-const whole = await run(undefined, byModelAlone ? ['--project', 'model'] : [], Infinity);
+const touched = new Set(mutants.map((mutant) => mutant.name));
+const projects = byModelAlone ? ['model'] : [...touched].flatMap((name) => PACKAGES[name].projects);
+const ofProjects = projects.flatMap((name) => ['--project', name]);
+const whole = await run(undefined, ofProjects, Infinity);
 if (whole.found !== undefined) fail(`already without a mutant: ${whole.found}`);
 console.log(`${mutants.length} marked lines; ${secondsOf(whole.tookMs)} for the whole of them`);
 
@@ -46,11 +73,17 @@ if (survivors.length > 0 && !byModelAlone)
   fail(`not missed by any test:\n${survivors.map(({ place }) => `  ${place}`).join('\n')}`);
 
 function findMutants() {
-  const files = readdirSync(join(core, 'src'), { recursive: true }).filter((each) =>
-    each.endsWith('.ts'),
-  );
-  const found = files.sort().flatMap((file) => {
-    const path = join(core, 'src', file);
+  const names = byModelAlone ? ['core'] : Object.keys(PACKAGES);
+  return names
+    .flatMap(mutantsOf)
+    .filter(({ place }) => wanted.length === 0 || wanted.some((each) => place.includes(each)));
+}
+
+function mutantsOf(name) {
+  const source = join(root, 'packages', name, 'src');
+  const files = readdirSync(source, { recursive: true }).filter((each) => each.endsWith('.ts'));
+  return files.sort().flatMap((file) => {
+    const path = join(source, file);
     const code = readFileSync(path, 'utf8');
     return markedLines(code).map((marked) => {
       const place = `${relative(root, path)}:${marked.line} (${marked.why})`;
@@ -60,12 +93,9 @@ function findMutants() {
       } catch (error) {
         fail(`${place} cannot be left out: ${error.message}`);
       }
-      return { ...marked, path, file, place };
+      return { ...marked, name, path, file, place };
     });
   });
-  return found.filter(
-    ({ place }) => wanted.length === 0 || wanted.some((each) => place.includes(each)),
-  );
 }
 
 async function work() {
@@ -79,12 +109,9 @@ async function work() {
 /** Those that are likely to find it first; the rest only if need be. */
 async function findOut(mutant) {
   const near = join('test', dirname(mutant.file));
-  const files = dirname(mutant.file) !== '.' && existsSync(join(core, near)) ? [near] : [];
-  const stages = [
-    ['--project', 'core', 'test/engine/', ...files],
-    ['--project', 'model'],
-    ['--project', 'core'],
-  ];
+  const isNear =
+    dirname(mutant.file) !== '.' && existsSync(join(root, 'packages', mutant.name, near));
+  const stages = PACKAGES[mutant.name].stages(isNear ? [near] : []);
   let tookMs = 0;
   for (const stage of byModelAlone ? stages.slice(1, 2) : stages) {
     const result = await run(mutant, stage, Math.max(60_000, 4 * whole.tookMs));

@@ -1,14 +1,9 @@
 import type { Clock, Timer } from './clock.ts';
+import { setPatientTimer } from './patient-timer.ts';
 import { Queue, type Queued } from './queue.ts';
 
 /** What {@link Budget.bound} answers when time ran out first. */
 export const TIMED_OUT: unique symbol = Symbol('timed out');
-
-/**
- * Timers of a loop that was blocked run before it reads what has arrived meanwhile. One that is late
- * by more than this gives the loop as long again to do so, or every answer would count as none.
- */
-const LATE_MS = 5;
 
 interface Waiting extends Queued {
   readonly deadlineAtMs: number;
@@ -92,13 +87,8 @@ export class Budget {
     if (this.#timer !== undefined) return;
     const { first } = this.#waiting;
     if (first === undefined) return;
-    const { deadlineAtMs } = first;
-    const delayMs = Math.max(0, deadlineAtMs - this.#clock.nowMs());
-    this.#timer = this.#clock.setTimer(delayMs, () => {
-      const isLate = this.#clock.nowMs() > deadlineAtMs + LATE_MS;
-      if (isLate) this.#timer = this.#clock.setTimer(LATE_MS, () => this.#fire());
-      else this.#fire();
-    });
+    const delayMs = Math.max(0, first.deadlineAtMs - this.#clock.nowMs());
+    this.#timer = setPatientTimer(this.#clock, delayMs, () => this.#fire());
   }
 
   #fire(): void {

@@ -25,6 +25,7 @@ export {
   readOptions,
   text,
 } from './options.ts';
+export { setPatientTimer } from './patient-timer.ts';
 export { Queue, type Queued } from './queue.ts';
 export { defineScript, isServerError, runScript, type Script } from './script.ts';
 export { ShortLivedMap } from './short-lived-map.ts';

@@ -57,6 +57,7 @@ export class TrackingCache {
   readonly #hub: Hub;
   readonly #counters = new Counters();
   readonly #sessions = new Set<TrackingSession>();
+  readonly #onTracked = new Set<() => void>();
   #first: TrackingSession | undefined;
   /** Made because somebody asked for a session before there was one. */
   #stopgap: TrackingSession | undefined;
@@ -105,6 +106,7 @@ export class TrackingCache {
       onTracked: () => {
         this.#dropSuspects(session); // guard: I4
         this.#isWarned = false;
+        for (const told of [...this.#onTracked]) callSafely('onTracked', told);
       },
     });
     this.#include(session);
@@ -521,6 +523,18 @@ export class TrackingCache {
     const stop = this.#hub.listen(key, listener);
     this.#watch();
     return stop;
+  }
+
+  /**
+   * Calls `listener` whenever a connection has been found to be tracked: after each of its handshakes,
+   * and so also after one that was lost. Answers how to stop it. What a listener throws is reported on
+   * `redcache:callback-error`.
+   */
+  onTracked(listener: () => void): () => void {
+    // A function of its own, so that the same listener given twice is told twice and removed once.
+    const told = (): void => listener();
+    this.#onTracked.add(told);
+    return () => void this.#onTracked.delete(told);
   }
 
   stats(): CacheStats {

@@ -2,6 +2,7 @@ import { ConfigError, isRedcacheError, UnavailableError } from '@redcache/core';
 import type { Bid, Stir, Wish } from './bid/bid.ts';
 import { publish, type WokenBy } from './channels.ts';
 import type { LossReason } from './errors.ts';
+import { isPassing, isUnknown } from './failures.ts';
 import { type Echoes, NO_ECHOES, pushSeen, unexplained, writeConfirmed } from './lease/echoes.ts';
 import { Lease } from './lease/lease.ts';
 import type { LocksSettings, RetrySettings } from './options.ts';
@@ -94,6 +95,8 @@ export class Bidding {
   #hasMoved = false;
   /** While the attempt was under way it has become the first, and its answer may be older than that. */
   #isPromoted = false;
+  /** It asks now and then, because it would not be told. */
+  #isPolling = false;
   #ended = false;
 
   constructor(parts: BiddingParts) {
@@ -118,7 +121,7 @@ export class Bidding {
       }
       // Armed before the attempt that it waits after. A first one that is refused is followed by
       // another, in the queue, so it need not be.
-      if (this.#joins || bid.join === undefined) this.#listen();
+      if (this.#joins || bid.join === undefined) this.#listen(); // guard: I9
       const lease = this.#begin();
       let answer: Answer | undefined;
       let error: unknown;
@@ -140,7 +143,7 @@ export class Bidding {
           bidder.onWon(bid, lease);
           return;
         }
-        this.#mayStand = true;
+        this.#mayStand = true; // guard: I11
         error = this.#tooLate();
       } else {
         lease.abandon();
@@ -158,10 +161,10 @@ export class Bidding {
             error = thrown;
           }
         } else if (answer !== undefined) error = this.#notALock();
-        else if (isUnknown(error)) this.#mayStand = true;
+        else if (isUnknown(error)) this.#mayStand = true; // guard: I11
       }
       if (this.#ended) return;
-      if (!isPassing(error, how)) {
+      if (!isWorthAnother(error, how)) {
         this.end();
         bidder.onFailed(error);
         return;
@@ -235,7 +238,7 @@ export class Bidding {
   #noteHeld(answer: Answer & { readonly is: 'held' }): void {
     this.#failures = 0;
     // One that waits in the queue leaves its place there.
-    this.#mayStand ||= answer.place !== undefined;
+    this.#mayStand ||= answer.place !== undefined; // guard: I11
     this.#place = this.#isPromoted ? 0 : answer.place;
     if (answer.place !== undefined)
       this.#staysMs = Math.max(0, answer.remainingMs) + PROMISE_GRACE_MS;
@@ -269,11 +272,14 @@ export class Bidding {
     const endMs = remainingMs < 0 ? NO_END_MS : remainingMs + SLACK_MS;
     let woken: Woken;
     if (!bid.hears) {
-      this.#joins = false;
+      await this.#leaveQueue();
+      if (this.#ended) return;
       const pauseMs = Math.min(this.#nextPollMs(), endMs);
       // Whoever it was for may have polled often enough.
       if (this.#ended) return;
-      woken = await this.#sleep({ afterMs: pauseMs, cause: 'poll' });
+      woken = await this.#poll(pauseMs);
+      // As for one that is refused first: it asks for its place, and was not woken.
+      if (woken === 'ears') return;
     } else if (bid.join !== undefined && !this.#joins) {
       // The queue tells when it is its turn; a look at the lock alone would not.
       this.#joins = true;
@@ -285,6 +291,35 @@ export class Bidding {
     for (let last = woken; !bid.isUp && last !== 'moved'; ) last = await this.#sleep();
     const [{ holder }, cause] = [bid, wokenBy(woken)];
     publish('redcache:lock:woken', () => ({ key, holder, cause }));
+  }
+
+  /**
+   * Whoever asks now and then may come too late for what it is offered in the queue. And had it taken
+   * the lock past the queue, its own release would offer the lock to itself.
+   */
+  async #leaveQueue(): Promise<void> {
+    if (this.#place === undefined) {
+      this.#joins = false;
+      return;
+    }
+    try {
+      await this.#parts.bid.withdraw();
+      this.#joins = false;
+      this.#place = undefined;
+    } catch {
+      // It may still stand there: the next attempt is made from there, and leaves it if it wins.
+      this.#joins = true;
+    }
+  }
+
+  async #poll(pauseMs: number): Promise<Woken> {
+    const { bid } = this.#parts;
+    this.#isPolling = true;
+    // It may have begun to hear while it left the queue.
+    const woken = bid.hears ? 'ears' : await this.#sleep({ afterMs: pauseMs, cause: 'poll' });
+    this.#isPolling = false;
+    if (woken === 'ears') this.#joins = bid.join !== undefined;
+    return woken;
   }
 
   async #sleepInQueue(endMs: number): Promise<Woken> {
@@ -319,6 +354,8 @@ export class Bidding {
   }
 
   #stir(stir: Stir): void {
+    // Whoever heard before has missed nothing.
+    if (stir === 'ears' && !this.#isPolling) return;
     if (stir === 'push') {
       this.#echoes = pushSeen(this.#echoes);
       // While an attempt is under way nobody knows yet; what is kept is judged when it is answered.
@@ -326,7 +363,7 @@ export class Bidding {
     }
     if (stir === 'next') {
       this.#place = 0;
-      if (this.#sent !== undefined) this.#isPromoted = true;
+      if (this.#sent !== undefined) this.#isPromoted = true; // guard: I9
     }
     this.#wake.wake(stir);
   }
@@ -339,7 +376,7 @@ export class Bidding {
 
   #stop(): void {
     this.#wake.end();
-    this.#stopListening?.();
+    this.#stopListening?.(); // guard: I14
     this.#stopListening = undefined;
   }
 
@@ -379,16 +416,10 @@ function weigh(woken: Woken): number {
 }
 
 /** It will pass by itself: try again. */
-function isPassing(error: unknown, how: How): boolean {
-  if (isUnknown(error)) return true;
-  if (!isRedcacheError(error)) return false;
+function isWorthAnother(error: unknown, how: How): boolean {
   // Whoever does not wait is told every vote at once.
-  if (error.code === 'REDCACHE_QUORUM') return how === 'wait';
-  return error.code === 'REDCACHE_UNAVAILABLE';
-}
-
-function isUnknown(error: unknown): boolean {
-  return isRedcacheError(error) && error.code === 'REDCACHE_OUTCOME_UNKNOWN';
+  if (isRedcacheError(error) && error.code === 'REDCACHE_QUORUM') return how === 'wait';
+  return isPassing(error);
 }
 
 function wokenBy(woken: Woken): WokenBy {
@@ -400,6 +431,7 @@ function wokenBy(woken: Woken): WokenBy {
       return 'disconnect';
     case 'moved':
     case 'pause':
+    case 'ears':
       return 'poll';
     default:
       return woken;

@@ -52,6 +52,7 @@ export class Caller implements Queued {
   }
 
   fail(error: unknown): void {
+    if (this.isServed) return;
     if (this.#patience === undefined) this.#go(error);
     else this.#patience.exhaust(error);
   }

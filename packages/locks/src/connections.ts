@@ -42,6 +42,8 @@ export function sourceOf(client: AnyClient, mode: TrackingMode): ConnectionSourc
   };
 }
 
+const NOTHING_TO_DO: Promise<void> = Promise.resolve();
+
 /**
  * Chooses the connection that all commands of the locks go through: the user's, until somebody has
  * to wait there without being told of releases. Then one tracked connection is opened, and whenever
@@ -54,6 +56,8 @@ export class Connections {
   readonly #hasSlots: boolean;
   #current: Link;
   #openTracked: ConnectionSource['openTracked'];
+  /** One for all who wait: if there can't be one, each is told. */
+  #opening: Promise<void> | undefined;
   #closed = false;
   #own: { readonly tracked: OwnTracked; readonly link: Link; stop(): void } | undefined;
 
@@ -77,21 +81,21 @@ export class Connections {
    * Sends: CLIENT INFO, once: in another database than the client's a lock that is held would be
    * free. If that is not answered the next who waits tries again. Nothing to a cluster, which has one
    * database, and where any node would be asked, also one that hangs while that of the key does not.
-   * Throws: `ConfigError` if two copies of the client library make that impossible.
+   * Throws: `ConfigError` if two copies of the client library make that impossible, each time.
    */
-  async contended(key: string): Promise<void> {
+  contended(key: string): Promise<void> {
     const open = this.#openTracked;
-    if (open === undefined) return;
-    this.#openTracked = undefined;
+    if (open === undefined) return NOTHING_TO_DO;
+    this.#opening ??= this.#open(open, key);
+    return this.#opening;
+  }
+
+  async #open(open: NonNullable<ConnectionSource['openTracked']>, key: string): Promise<void> {
     const database = this.#hasSlots ? 0 : await this.#askDatabase(key);
     if (this.#closed) return;
-    if (database === undefined) {
-      this.#openTracked = open;
-      return;
-    }
-    const tracked = await openOne(open, database);
+    const tracked = database === undefined ? undefined : await openOne(open, database);
     if (tracked === undefined) {
-      this.#openTracked = open;
+      this.#opening = undefined;
       return;
     }
     if (this.#closed) {

@@ -1,4 +1,4 @@
-import { UnavailableError } from '@redcache/core';
+import { ConfigError, UnavailableError } from '@redcache/core';
 import { Queue } from '@redcache/core/toolkit';
 import type { Bid } from './bid/bid.ts';
 import { type Bidder, Bidding, type How, type Wanted } from './bidding.ts';
@@ -12,6 +12,7 @@ import { Patience } from './patience.ts';
 import type { Releases } from './releases.ts';
 import type { Tally } from './tally.ts';
 import { Tenure, type TenureHome } from './tenure.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 /** What a kind of lock decides on when its callers want it. */
 export interface DeskRules {
@@ -21,6 +22,8 @@ export interface DeskRules {
   mayUse(tenure: Tenure, wanted: AcquireSettings): boolean;
   /** Whether one more lease may be bid for while the process holds these. */
   mayBid(tenures: readonly Tenure[], wanted: AcquireSettings): boolean;
+  /** As many fencing tokens are reserved at once at most. */
+  readonly mostTokens: number;
   /** There is one lease at a time: whoever has a new one has lost those before, heard of or not. */
   readonly isExclusive: boolean;
 }
@@ -31,6 +34,8 @@ export interface DeskParts {
   readonly rules: DeskRules;
   readonly releases: Releases;
   readonly tally: Tally;
+  /** Where all who wait count, at whatever desk. */
+  readonly room: WaitingRoom;
   /** Others were seen to wait for the lock lately. */
   readonly wasContended: boolean;
   /** Nobody has or wants the lock any more. */
@@ -99,9 +104,19 @@ export class Desk implements Bidder, TenureHome {
     return this.#tenures;
   }
 
-  /** Waits for the lock behind those who came before. */
+  /**
+   * Waits for the lock behind those who came before.
+   *
+   * Throws: `TooManyWaitingError` at once, if as many wait as may.
+   */
   acquire(wanted: AcquireSettings): Promise<HeldLock> {
-    const { settings } = this.#parts;
+    const { settings, room, key } = this.#parts;
+    try {
+      room.enter(key);
+    } catch (error) {
+      this.#rest();
+      return Promise.reject(error);
+    }
     const caller = new Caller(wanted, settings.clock, this);
     this.#queue.push(caller);
     this.#serve();
@@ -109,7 +124,11 @@ export class Desk implements Bidder, TenureHome {
     if (tenure !== undefined && !caller.isServed) {
       this.#sayWaiting(caller);
       // Those who wait behind a holder of this process depend on its lease as it does.
-      if (!tenure.bid.hears) tenure.bid.findEars().catch(() => {});
+      if (!tenure.bid.hears)
+        tenure.bid.findEars().catch((error: unknown) => {
+          // What will not pass is told to all who wait, whoever has the lock; anything else is tried again.
+          if (error instanceof ConfigError) caller.fail(error);
+        });
     }
     return caller.promise;
   }
@@ -176,9 +195,7 @@ export class Desk implements Bidder, TenureHome {
     tenure.users.delete(lock);
     if (!tenure.lease.isHeld) return LOST;
     this.#serve();
-    // Made ready for the next one, it may turn out to have been lost before this one gave it back.
-    if (tenure.passing !== undefined)
-      return tenure.passing.then(() => (tenure.lease.isLost ? 'lost' : 'released'));
+    if (tenure.passing !== undefined) return tenure.passing;
     if (tenure.users.size > 0) return RELEASED;
     return this.#giveUp(tenure);
   }
@@ -192,8 +209,8 @@ export class Desk implements Bidder, TenureHome {
   /** Everybody who waits or holds is told so; what Redis knows of is given back. */
   async close(error: unknown): Promise<void> {
     this.#isClosed = true;
-    for (const caller of [...this.#queue]) caller.fail(error);
-    for (const { fail } of this.#attempts) fail(error);
+    for (const caller of [...this.#queue]) caller.fail(error); // guard: I14
+    for (const { fail } of this.#attempts) fail(error); // guard: I14
     await Promise.all(
       this.#tenures.map(async ({ lease, bid }) => {
         lease.lose('closed');
@@ -218,9 +235,12 @@ export class Desk implements Bidder, TenureHome {
       if (tenure === undefined) break;
       if (!this.#isReadyFor(tenure, first.wanted)) {
         tenure.passing = this.#makeReady(tenure, first.wanted);
+        // For whoever releases meanwhile; perhaps nobody does.
+        tenure.passing.catch(() => {});
         return;
       }
       this.#queue.remove(first);
+      this.#parts.room.leave();
       if (tenure.users.size === 0) this.#passed(tenure);
       first.grant(this.#grant(tenure, first.sinceMs));
     }
@@ -265,7 +285,7 @@ export class Desk implements Bidder, TenureHome {
     const { lease, bid, passes, sinceMs, passing, isSpent, madeFor } = tenure;
     if (passing !== undefined || isSpent || !lease.isHeld) return false;
     // Redis has just said that it is ours: a push from before that is no reason to ask again.
-    if (madeFor === undefined && lease.isDoubted) return false;
+    if (madeFor === undefined && lease.isDoubted) return false; // guard: I10
     if (passes === 0 || !bid.contended) return true;
     const { handoff, clock } = this.#parts.settings;
     return passes < handoff.maxCount && clock.nowMs() - sinceMs < handoff.maxMs;
@@ -277,21 +297,27 @@ export class Desk implements Bidder, TenureHome {
     if (bid.tokens.left === 0) return false;
     if (users.size > 0) return true;
     // The holder before has asked for another time, and Redis has not answered: that is to count no more.
-    if (lease.isAsked) return false;
+    if (lease.isAsked) return false; // guard: I10
     // Nobody would have told of a loss.
-    if (!bid.hears && madeFor === undefined) return false;
+    if (!bid.hears && madeFor === undefined) return false; // guard: I10
     if (madeFor?.leaseMs === leaseMs && madeFor.autoExtend === autoExtend) return true;
     if (!autoExtend || !lease.autoExtends || lease.leaseMs !== leaseMs) return false;
     return lease.remainingMs() >= leaseMs * ENOUGH_LEFT;
   }
 
-  /** Extends it as the next caller wants it, and serves on. */
-  async #makeReady(tenure: Tenure, wanted: AcquireSettings): Promise<void> {
+  /**
+   * Extends it as the next caller wants it, and serves on. Answers what the one before it is told, who
+   * gave it back: it may turn out to have been lost by then, or to have to be given back to Redis.
+   */
+  async #makeReady(tenure: Tenure, wanted: AcquireSettings): Promise<'released' | 'lost'> {
     const { lease, bid } = tenure;
     const { leaseMs, autoExtend } = wanted;
-    if (bid.tokens.areUsedUp)
-      this.#blockSize = Math.min(this.#blockSize * 2, this.#parts.settings.handoff.maxCount);
-    bid.reserveWithNextExtension(this.#nextBlockSize());
+    // Those that are left would be lost: again and again, and tokens were soon ahead of the clock.
+    if (bid.tokens.left === 0) {
+      if (bid.tokens.areUsedUp)
+        this.#blockSize = Math.min(this.#blockSize * 2, this.#parts.settings.handoff.maxCount);
+      bid.reserveWithNextExtension(this.#nextBlockSize());
+    }
     const isShared = tenure.users.size > 0;
     const isReady = await lease.extend(isShared ? undefined : leaseMs).then(
       () => true,
@@ -306,7 +332,8 @@ export class Desk implements Bidder, TenureHome {
     tenure.isSpent = isShared && !isReady;
     if (isReady || tenure.isSpent) this.#serve();
     // One that is lost is not there any more, and whoever waits is bid for anew.
-    if (this.#tenures.includes(tenure) && tenure.isIdle) await this.#giveUp(tenure).catch(() => {});
+    if (this.#tenures.includes(tenure) && tenure.isIdle) return await this.#giveUp(tenure);
+    return lease.isLost ? 'lost' : 'released';
   }
 
   /** Nobody of this process uses it, and nobody is to. */
@@ -326,7 +353,7 @@ export class Desk implements Bidder, TenureHome {
         return outcome;
       },
       (error: unknown) => {
-        this.#parts.releases.now({ forMs, giveBack: () => bid.release() });
+        this.#parts.releases.now({ forMs, giveBack: () => bid.release() }); // guard: I9
         this.#gaveUp();
         throw error;
       },
@@ -385,8 +412,9 @@ export class Desk implements Bidder, TenureHome {
 
   /** Twice as many as will surely be used; each takes longer to use than the microsecond it is. */
   #nextBlockSize(): number {
-    const { maxCount } = this.#parts.settings.handoff;
-    return Math.min(Math.max(this.#blockSize, 2 * this.#queue.size - 1), maxCount);
+    const { settings, rules } = this.#parts;
+    const most = Math.min(settings.handoff.maxCount, rules.mostTokens);
+    return Math.min(Math.max(this.#blockSize, 2 * this.#queue.size - 1), most);
   }
 
   #begin(bid: Bid, lease: Lease, madeFor: AcquireSettings): Tenure {
@@ -399,7 +427,7 @@ export class Desk implements Bidder, TenureHome {
   /** Whoever was robbed, or has lost the lock unheard, is told at once, not when Redis says so. */
   #supersede(by: Tenure): void {
     if (!this.#parts.rules.isExclusive) return;
-    for (const other of this.#tenures) if (other !== by) other.lease.lose('taken');
+    for (const other of this.#tenures) if (other !== by) other.lease.lose('taken'); // guard: I10
   }
 
   #grant(tenure: Tenure, sinceMs: number): HeldLock {
@@ -420,7 +448,7 @@ export class Desk implements Bidder, TenureHome {
     if (tenure === undefined) return;
     this.#remove(tenure);
     for (const lock of tenure.users) lock.wasLost(reason);
-    this.#serve();
+    this.#serve(); // guard: I9
   };
 
   /** What a caller is told whose time is over. */
@@ -430,7 +458,9 @@ export class Desk implements Bidder, TenureHome {
 
   /** A caller has gone. */
   onGone(caller: Caller): void {
-    if (this.#queue.remove(caller)) this.#serve();
+    if (!this.#queue.remove(caller)) return;
+    this.#parts.room.leave();
+    this.#serve();
   }
 
   #unavailable(cause: unknown): UnavailableError {

@@ -41,6 +41,19 @@ export class AcquireTimeoutError extends RedcacheError {
   }
 }
 
+/** So many callers of this process wait for locks that no more may. Nothing was sent. */
+export class TooManyWaitingError extends RedcacheError {
+  override readonly name = 'TooManyWaitingError';
+
+  constructor(key: string, maxWaiting: number) {
+    super(
+      'REDCACHE_TOO_MANY_WAITING',
+      `the lock '${key}' can't be waited for: ${maxWaiting} callers wait for locks already (maxWaiting)`,
+      { key },
+    );
+  }
+}
+
 /** What one server of a quorum said. */
 export interface QuorumVote {
   /** Which of the `clients`, counted from 0, or of the keys of `keyMajority`. */

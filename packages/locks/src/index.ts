@@ -10,6 +10,7 @@ export {
   type LossReason,
   QuorumError,
   type QuorumVote,
+  TooManyWaitingError,
 } from './errors.ts';
 export type { LocalView, LockView } from './inspection.ts';
 export type { Lock } from './lock.ts';

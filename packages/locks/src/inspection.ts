@@ -1,4 +1,5 @@
 import type { Desk } from './desk.ts';
+import { readLockValue } from './lock-value.ts';
 import type { Inspected } from './scripts/inspect.ts';
 
 /** A lock as it is just now: in Redis, and in this process. */
@@ -58,7 +59,8 @@ export function localView(desk: Desk | undefined, nowMs: number): LocalView {
 }
 
 export function lockView(key: string, seen: Inspected, local: LocalView): LockView {
-  const [, holder = '', token = '0'] = /^([^:]*):(\d+)\+?$/.exec(seen.value ?? '') ?? [];
+  // Text without end that no lock wrote is nobody's, and in the way all the same.
+  const { holder, token } = readLockValue(seen.value) ?? { holder: '', token: 0n };
   return {
     key,
     holder:
@@ -66,7 +68,7 @@ export function lockView(key: string, seen: Inspected, local: LocalView): LockVi
         ? null
         : {
             holder,
-            fencingToken: BigInt(token),
+            fencingToken: token,
             remainingMs: seen.remainingMs,
             isOurs: local.leases.some((lease) => lease.holder === holder),
           },

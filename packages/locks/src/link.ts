@@ -118,10 +118,13 @@ function explained(key: string, cause: unknown): unknown {
   // The port says itself that nothing was sent.
   if (isRedcacheError(cause)) return cause;
   if (isWrongType(cause))
-    return new ConfigError(`lock '${key}': its key in Redis holds another type of value`, {
-      key,
-      cause,
-    });
+    return new ConfigError(
+      `lock '${key}': its key in Redis, or one beside it, holds another type of value`,
+      {
+        key,
+        cause,
+      },
+    );
   if (!isServerError(cause))
     return new OutcomeUnknownError(`lock '${key}': the connection was lost before the answer`, {
       key,

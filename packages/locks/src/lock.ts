@@ -154,7 +154,7 @@ export class HeldLock implements Lock {
     this.#state = { is: 'lost', reason };
     this.#tally.lost(reason);
     this.#tally.ended(this.#clock.nowMs() - this.sinceMs);
-    this.#abort?.abort(this.#lossOf(reason));
+    this.#abort?.abort(this.#lossOf(reason)); // guard: I10
     const { key, holder, fencingToken } = this;
     publish('redcache:lock:lost', () => ({ key, holder, fencingToken, reason }));
   }

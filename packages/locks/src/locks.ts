@@ -1,4 +1,4 @@
-import { ClosedError, ConfigError, OutcomeUnknownError, UnavailableError } from '@redcache/core';
+import { ClosedError, ConfigError, UnavailableError } from '@redcache/core';
 import { Budget, checkKey, countTo, ShortLivedMap } from '@redcache/core/toolkit';
 
 import type { Bid } from './bid/bid.ts';
@@ -14,6 +14,7 @@ import { inspect as inspectCounted } from './counted/scripts/inspect.ts';
 import { Semaphore } from './counted/semaphore.ts';
 import { countedView } from './counted/view.ts';
 import { Desk, type DeskRules } from './desk.ts';
+import { isUnknown } from './failures.ts';
 import { newHolder } from './holder-ids.ts';
 import { type LockView, localView, lockView } from './inspection.ts';
 import { lockKeys, spreadKeys } from './keys.ts';
@@ -33,6 +34,7 @@ import type { Place } from './quorum/member.ts';
 import { QuorumBid } from './quorum/quorum-bid.ts';
 import { Releases } from './releases.ts';
 import { type LocksStats, Tally } from './tally.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** As many of those who wait are named at most. */
 const MOST_NAMED = 100;
@@ -72,6 +74,7 @@ export class Locks implements AsyncDisposable {
   readonly #budget: Budget;
   readonly #releases: Releases;
   readonly #tally = new Tally();
+  readonly #room: WaitingRoom;
   readonly #desks = new ShortLivedMap<string, Desk>();
   readonly #contended = new ContendedKeys();
   #closing: Promise<void> | undefined;
@@ -88,6 +91,7 @@ export class Locks implements AsyncDisposable {
     this.#keyMajority = keyMajority;
     this.#budget = budget;
     this.#releases = new Releases(settings.clock, budget);
+    this.#room = new WaitingRoom(settings.maxWaiting);
   }
 
   /**
@@ -103,8 +107,8 @@ export class Locks implements AsyncDisposable {
    * a majority has granted it; nobody stands in a queue there.
    * Time: `wait` alone bounds it, also while Redis is down or does not answer. The lease counts from
    * before the send.
-   * Throws: `AcquireTimeoutError` after `wait`, `ConfigError` if the key holds something else, what
-   * the server says if it refuses for good.
+   * Throws: `AcquireTimeoutError` after `wait`, `TooManyWaitingError` at once if as many callers wait as
+   * may, `ConfigError` if the key holds something else, what the server says if it refuses for good.
    * Abort: rejects with the signal's reason; a lock that is still granted is given back.
    */
   async acquire(key: string, options?: AcquireOptions): Promise<Lock> {
@@ -299,6 +303,7 @@ export class Locks implements AsyncDisposable {
       ...kind(),
       releases: this.#releases,
       tally: this.#tally,
+      room: this.#room,
       wasContended: this.#contended.has(name),
       onIdle: ({ wasContended }) => {
         if (this.#desks.get(name) === desk) this.#desks.delete(name);
@@ -377,7 +382,7 @@ export class Locks implements AsyncDisposable {
     try {
       return await ask();
     } catch (cause) {
-      if (!(cause instanceof OutcomeUnknownError)) throw cause;
+      if (!isUnknown(cause)) throw cause;
       throw new UnavailableError(cause.message, { key, cause });
     }
   }
@@ -400,6 +405,7 @@ function mutexDesk(key: string): string {
 const ONE_AT_A_TIME: Omit<DeskRules, 'bid'> = {
   mayUse: ({ users }) => users.size === 0,
   mayBid: (tenures) => tenures.length === 0,
+  mostTokens: Number.POSITIVE_INFINITY,
   isExclusive: true,
 };
 

@@ -69,6 +69,11 @@ export interface LocksRules {
    * is passed on for as long as there are callers.
    */
   readonly handoff?: HandoffOptions;
+  /**
+   * How many callers of this process may be waiting at once, for all locks of one `createLocks`
+   * together; one more is refused with `TooManyWaitingError`. Default 10 000.
+   */
+  readonly maxWaiting?: number;
   /** How long an answer of Redis may take before it counts as unavailable; default '1s'. */
   readonly commandTimeout?: Duration;
   /** For tests and hosts with a clock of their own. */
@@ -109,6 +114,7 @@ export interface LocksSettings {
   readonly driftRatio: number;
   readonly retry: RetrySettings;
   readonly handoff: HandoffSettings;
+  readonly maxWaiting: number;
   readonly commandTimeoutMs: number;
   readonly clock: Clock;
   /** What a call wants that says nothing. */
@@ -226,6 +232,7 @@ export function readLocksOptions(options: unknown): ReadLocksOptions {
     tracking: optional(oneOf('auto', 'poll'), 'auto'),
     retry: retryOptions,
     handoff: handoffOptions,
+    maxWaiting: optional(count, 10_000),
     commandTimeout: optional(duration, 1_000),
     clock: optional(having<Clock>('nowMs', 'setTimer'), systemClock),
   });

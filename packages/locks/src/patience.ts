@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@redcache/core';
+import { setPatientTimer } from '@redcache/core/toolkit';
 import { onAbort } from './abort.ts';
 
 export interface PatienceOptions {
@@ -12,7 +13,11 @@ export interface PatienceOptions {
   readonly onOver: (error: unknown) => void;
 }
 
-/** How long a caller waits: until its own time is over, its signal aborts, or somebody ends it. */
+/**
+ * How long a caller waits: until its own time is over, its signal aborts, or somebody ends it. What
+ * Redis had said by then counts, also if the process was stopped and reads it later; whether a lock
+ * that it gave still stands is up to its lease.
+ */
 export class Patience {
   readonly #stopSignal: (() => void) | undefined;
   readonly #timer: Timer | undefined;
@@ -22,7 +27,8 @@ export class Patience {
   constructor({ clock, signal, waitMs, timeout, onOver }: PatienceOptions) {
     this.#onOver = onOver;
     if (signal !== undefined) this.#stopSignal = onAbort(signal, () => this.exhaust(signal.reason));
-    if (waitMs !== undefined) this.#timer = clock.setTimer(waitMs, () => this.exhaust(timeout()));
+    if (waitMs !== undefined)
+      this.#timer = setPatientTimer(clock, waitMs, () => this.exhaust(timeout()));
   }
 
   get isOver(): boolean {
@@ -39,7 +45,7 @@ export class Patience {
   /** Takes back timer and listener: it ends no more by itself. */
   end(): void {
     this.#isOver = true;
-    this.#timer?.cancel();
+    this.#timer?.cancel(); // guard: I14
     this.#stopSignal?.();
   }
 }

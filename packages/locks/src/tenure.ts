@@ -30,8 +30,8 @@ export class Tenure implements Holding {
   readonly users: Set<HeldLock> = new Set<HeldLock>();
   /** How often it was given to a caller. */
   passes = 0;
-  /** It is being made ready for the next caller. */
-  passing: Promise<void> | undefined;
+  /** It is being made ready for the next caller; what whoever gives it back meanwhile is told. */
+  passing: Promise<'released' | 'lost'> | undefined;
   /** It could not be made ready: those who use it keep it, and nobody else gets it. */
   isSpent = false;
 

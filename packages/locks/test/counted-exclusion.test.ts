@@ -1,10 +1,11 @@
-import { ManualClock, settled } from '@redcache/core/testing';
+import { ManualClock } from '@redcache/core/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Lock } from '../src/lock.ts';
 import type { AcquireOptions } from '../src/options.ts';
 import { Line, MISHAPS, type Mishap } from './support/line.ts';
 import { type LockGround, openLocks, SETTINGS } from './support/lock-ground.ts';
+import { type Asking, type CommonStep, LockUser, play, TIME_STEPS } from './support/lock-user.ts';
 import { ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
@@ -14,32 +15,23 @@ const KEY = 'k';
 const KINDS = ['semaphore', 'read-write'] as const;
 type KindName = (typeof KINDS)[number];
 
-/** What may happen next: something that one of the users does, or that befalls its connection. */
-type Step =
-  | {
-      readonly is: 'acquire';
-      readonly user: number;
-      readonly leaseMs: number;
-      readonly autoExtend: boolean;
-      readonly writes: boolean;
-      readonly waits: boolean;
-    }
-  | { readonly is: 'abort' | 'release'; readonly user: number; readonly which: number }
-  | {
-      readonly is: 'extend';
-      readonly user: number;
-      readonly which: number;
-      readonly leaseMs: number;
-    }
-  | { readonly is: Mishap; readonly user: number }
-  | { readonly is: 'advance' | 'jump'; readonly byMs: number };
+/** How one asks for a lock of either kind. */
+interface Manner extends Asking {
+  readonly writes: boolean;
+  readonly waits: boolean;
+}
+
+/** What may happen next besides: something befalls a connection. */
+interface Other {
+  readonly is: Mishap;
+  readonly user: number;
+}
 
 const user = fc.nat(USERS - 1);
 const which = fc.nat(3);
 const leaseMs = fc.oneof(fc.constant(3_000), fc.integer({ min: 10, max: 6_000 }));
-const byMs = fc.integer({ min: 1, max: 1_500 });
 const [autoExtend, writes, waits] = [fc.boolean(), fc.boolean(), fc.boolean()];
-const step: fc.Arbitrary<Step> = fc.oneof(
+const step: fc.Arbitrary<CommonStep | Other> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
@@ -53,22 +45,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ is: fc.constant('extend'), user, which, leaseMs }) },
   { weight: 3, arbitrary: fc.record({ is: fc.constantFrom(...MISHAPS), user }) },
-  { weight: 6, arbitrary: fc.record({ is: fc.constant('advance'), byMs }) },
-  { weight: 1, arbitrary: fc.record({ is: fc.constant('jump'), byMs }) },
+  ...TIME_STEPS,
 );
 
-interface Granted {
-  readonly lock: Lock;
-  readonly writes: boolean;
-}
-
 /** One process, over a tracked connection. */
-class User {
-  readonly granted: Granted[] = [];
+class User extends LockUser {
+  /** Those of them that it has alone. */
+  readonly writing = new Set<Lock>();
   readonly #ground: LockGround;
   readonly #line: Line;
   readonly #kind: KindName;
-  #abort = new AbortController();
 
   static async enter(server: ModelServer, kind: KindName): Promise<User> {
     const first = await server.connect();
@@ -76,6 +62,7 @@ class User {
   }
 
   constructor(ground: LockGround, line: Line, kind: KindName) {
+    super();
     this.#ground = ground;
     this.#line = line;
     this.#kind = kind;
@@ -98,34 +85,15 @@ class User {
   }
 
   acquire(
-    { leaseMs, autoExtend, writes, waits }: Step & { is: 'acquire' },
-    onGrant: (granted: Granted) => void,
+    { leaseMs: lease, autoExtend, writes, waits }: Manner,
+    onGrant: (lock: Lock, writes: boolean) => void,
   ): void {
-    const options = { lease: leaseMs, autoExtend, wait: '5s', signal: this.#abort.signal } as const;
-    this.ask(writes, waits, options).then(
-      (lock) => {
-        if (lock === null) return;
-        const granted = { lock, writes: writes && this.#kind === 'read-write' };
-        this.granted.push(granted);
-        onGrant(granted);
-      },
-      () => {},
-    );
-  }
-
-  abort(): void {
-    this.#abort.abort();
-    this.#abort = new AbortController();
-  }
-
-  release(which: number): void {
-    const [granted] = this.granted.splice(which % Math.max(1, this.granted.length), 1);
-    granted?.lock.release().catch(() => {});
-  }
-
-  extend(which: number, leaseMs: number): void {
-    const granted = this.granted[which % Math.max(1, this.granted.length)];
-    granted?.lock.extend(leaseMs).catch(() => {});
+    const options = { lease, autoExtend, wait: '5s', signal: this.signal } as const;
+    const isAlone = writes && this.#kind === 'read-write';
+    void this.expects(this.ask(writes, waits, options), (lock) => {
+      if (isAlone) this.writing.add(lock);
+      onGrant(lock, isAlone);
+    });
   }
 
   befall(mishap: Mishap): void {
@@ -139,7 +107,7 @@ class Tokens {
   #highest = 0n;
   #lastWriter = 0n;
 
-  check({ lock: { fencingToken }, writes }: Granted): void {
+  check({ fencingToken }: Lock, writes: boolean): void {
     expect(this.#all.has(fencingToken)).toBe(false);
     this.#all.add(fencingToken);
     expect(fencingToken).toBeGreaterThan(writes ? this.#highest : this.#lastWriter);
@@ -148,16 +116,18 @@ class Tokens {
   }
 }
 
-async function live(kind: KindName, steps: readonly Step[]): Promise<void> {
+async function live(kind: KindName, steps: readonly (CommonStep | Other)[]): Promise<void> {
   const clock = new ManualClock();
   const server = new ModelServer(clock);
   const users: User[] = [];
   for (let i = 0; i < USERS; i += 1) users.push(await User.enter(server, kind));
   const tokens = new Tokens();
   const check = (): void => {
-    const held = users
-      .flatMap(({ granted }) => granted)
-      .filter(({ lock }) => lock.remainingMs() > 0);
+    const held = users.flatMap(({ granted, writing }) =>
+      granted
+        .filter((lock) => lock.remainingMs() > 0)
+        .map((lock) => ({ lock, writes: writing.has(lock) })),
+    );
     if (kind === 'semaphore') {
       expect(held.length).toBeLessThanOrEqual(PERMITS);
       expect(new Set(held.map(({ lock }) => lock.holder)).size).toBe(held.length);
@@ -166,34 +136,12 @@ async function live(kind: KindName, steps: readonly Step[]): Promise<void> {
     for (const { lock, writes } of held)
       expect(standing).toContain(writes ? `w:${lock.holder}` : lock.holder);
   };
-  for (const each of steps) {
-    const user = 'user' in each ? (users[each.user] as User) : undefined;
-    switch (each.is) {
-      case 'acquire':
-        user?.acquire(each, (granted) => tokens.check(granted));
-        break;
-      case 'abort':
-        user?.abort();
-        break;
-      case 'release':
-        user?.release(each.which);
-        break;
-      case 'extend':
-        user?.extend(each.which, each.leaseMs);
-        break;
-      case 'advance':
-        await pass(clock, each.byMs, 100);
-        break;
-      case 'jump':
-        clock.jump(each.byMs);
-        break;
-      default:
-        user?.befall(each.is);
-    }
-    check();
-    await settled();
-    check();
-  }
+  await play<User, Other>({
+    ...{ clock, users, steps, check },
+    acquire: (user, step) =>
+      user.acquire(step as Manner, (lock, writes) => tokens.check(lock, writes)),
+    other: (step, user) => user.befall(step.is),
+  });
   for (const user of users) {
     for (const what of ['resume', 'up'] as const) user.befall(what);
     user.abort();

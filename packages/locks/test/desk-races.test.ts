@@ -1,5 +1,5 @@
 // What happens at once to the callers of one process, to their lease and to what they leave in Redis.
-import { ManualClock, settled } from '@redcache/core/testing';
+import { assertIdle, ManualClock, settled } from '@redcache/core/testing';
 import { Budget } from '@redcache/core/toolkit';
 import { expect, test } from 'vitest';
 import { LockBid } from '../src/bid/lock-bid.ts';
@@ -118,7 +118,7 @@ test('a lease is not passed on while what Redis pushed may say that it is lost',
 });
 
 test('an extension that the holder before did not wait for does not change the lease of the next', async () => {
-  const { locks, server, lock, next } = await (async () => {
+  const { locks, server, port, lock, next } = await (async () => {
     const ground = await openLocks();
     const lock = await ground.locks.acquire('k');
     const next = ground.locks.acquire('k');
@@ -130,8 +130,12 @@ test('an extension that the holder before did not wait for does not change the l
   const second = await next;
   const third = locks.acquire('k');
   await settled();
+  // Nothing of it is heard by then, its echo included.
+  port.delay();
   const extended = second.extend(60_000);
   const released = second.release();
+  await settled();
+  port.resume();
   await Promise.allSettled([extended, released]);
   expect((await third).remainingMs()).toBeLessThan(3_000);
   expect(server.pttl('l:k')).toBe(3_000);
@@ -261,4 +265,116 @@ test('one that goes while the connection is down leaves the queue when it is bac
   await pass(clock, 1_000);
   expect((await locks.inspect('k')).waitingProcesses).toBe(0);
   await lock.release();
+});
+
+test.for([
+  { what: 'longer than it waits: it gets the lock that it was given', lease: 60_000, gets: true },
+  { what: 'longer than the lease: it does not', lease: 500, gets: false },
+])('a process is stopped for $what', async ({ lease, gets }) => {
+  const { locks, port, clock, server } = await openLocks();
+  port.delay();
+  const acquiring = locks.acquire('k', { lease, wait: 1_000 }).then(
+    (lock) => lock.remainingMs(),
+    (error) => error.code,
+  );
+  await settled();
+  // It runs again: its timers first, and then what has arrived.
+  clock.jump(5_000);
+  clock.advance(0);
+  port.resume();
+  await pass(clock, 200, 5);
+  if (gets) expect(await acquiring).toBeGreaterThan(50_000);
+  else expect(await acquiring).toBe('REDCACHE_ACQUIRE_TIMEOUT');
+  expect(server.get('l:k') !== undefined).toBe(gets);
+});
+
+test('one that nobody has answered when its time is over is told so, however late', async () => {
+  const { locks, port, clock } = await openLocks();
+  port.hang();
+  const calls = [locks.acquire('k', { wait: 1_000 }), locks.tryAcquire('k')];
+  const codes = Promise.all(calls.map((call) => call.catch((error) => error.code)));
+  await settled();
+  clock.jump(5_000);
+  await pass(clock, 20, 5);
+  expect(await codes).toEqual(['REDCACHE_ACQUIRE_TIMEOUT', 'REDCACHE_UNAVAILABLE']);
+  expect(clock.timers).toBe(0);
+});
+
+/** One who gives the lock back to a caller of its process that wants another lease, while Redis hangs. */
+async function releasedUnheard() {
+  const ground = await openLocks();
+  const { locks, port, clock } = ground;
+  const lock = await locks.acquire('k');
+  const abort = new AbortController();
+  const next = locks.acquire('k', { lease: 9_000, signal: abort.signal });
+  next.catch(() => {});
+  await settled();
+  port.hang();
+  const released = lock.release().catch(({ code }) => code);
+  await pass(clock, 150);
+  return { ...ground, released, abort };
+}
+
+test('one whose lock could not be passed on nor given back is told that nobody knows', async () => {
+  const { released, clock, port, server, abort } = await releasedUnheard();
+  abort.abort();
+  await pass(clock, 100);
+  expect(await released).toBe('REDCACHE_OUTCOME_UNKNOWN');
+  port.resume();
+  await pass(clock, 1_000);
+  expect(server.get('l:k')).toBe(undefined);
+});
+
+test('one whose lock somebody took before it could be passed on is told so when it is given back', async () => {
+  const { released, port, server } = await releasedUnheard();
+  server.set('l:k', '0-b:9', 60_000);
+  port.resume();
+  expect(await released).toBe('lost');
+});
+
+test('a lock that was granted too late to be relied on is given back when nobody wants it any more', async () => {
+  const { locks, port, clock, server } = await openLocks();
+  const abort = new AbortController();
+  port.hang();
+  const acquiring = locks.acquire('k', { lease: 500, signal: abort.signal });
+  await settled();
+  clock.jump(600);
+  // Redis runs it only now, so that it stands there for as long again.
+  port.resume();
+  await settled();
+  expect(server.get('l:k')).not.toBe(undefined);
+  abort.abort('gone');
+  await expect(acquiring).rejects.toBe('gone');
+  await settled();
+  expect(server.get('l:k')).toBe(undefined);
+});
+
+test('one who asks once when the locks are closed is told so, and not that Redis did not answer', async () => {
+  const { locks, port, clock } = await openLocks();
+  port.hang();
+  const codes: string[] = [];
+  locks.tryAcquire('k').catch(({ code }) => codes.push(code));
+  await settled();
+  const closing = locks.close();
+  await settled();
+  expect(codes).toEqual(['REDCACHE_CLOSED']);
+  await pass(clock, 300);
+  await closing;
+});
+
+test('one that has waited in the queue, or has gone from there, listens to nothing any more', async () => {
+  const { locks: others, server } = await openLocks();
+  const lock = await others.acquire('k');
+  const first = await server.connect();
+  const { locks } = await openLocks({}, server, { first });
+  const abort = new AbortController();
+  const gone = locks.acquire('k', { signal: abort.signal });
+  const waiting = locks.acquire('k');
+  await settled();
+  abort.abort('gone');
+  await expect(gone).rejects.toBe('gone');
+  await lock.release();
+  await (await waiting).release();
+  await locks.close();
+  assertIdle(first.engine);
 });

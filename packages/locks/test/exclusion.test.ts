@@ -1,32 +1,24 @@
-import { ManualClock, settled } from '@redcache/core/testing';
+import { ManualClock } from '@redcache/core/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Lock } from '../src/lock.ts';
 import { Line, MISHAPS, type Mishap } from './support/line.ts';
 import { type LockGround, openLocks, SETTINGS } from './support/lock-ground.ts';
+import { type CommonStep, LockUser, play, TIME_STEPS } from './support/lock-user.ts';
 import { type ModelConnection, ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
 const USERS = 3;
 const KEY = 'k';
 
-/** What may happen next: something that one of the users does, or that befalls its connection. */
-type Step =
-  | {
-      readonly is: 'acquire';
-      readonly user: number;
-      readonly leaseMs: number;
-      readonly autoExtend: boolean;
-    }
-  | { readonly is: 'abort' | 'release' | 'try'; readonly user: number }
-  | { readonly is: 'extend'; readonly user: number; readonly leaseMs: number }
-  | { readonly is: Mishap; readonly user: number; readonly line: number }
-  | { readonly is: 'advance' | 'jump'; readonly byMs: number };
+/** What may happen next besides: it asks once, or something befalls one of its connections. */
+type Other =
+  | { readonly is: 'try'; readonly user: number }
+  | { readonly is: Mishap; readonly user: number; readonly line: number };
 
 const user = fc.nat(USERS - 1);
 const leaseMs = fc.integer({ min: 10, max: 6_000 });
-const byMs = fc.integer({ min: 1, max: 1_500 });
-const step: fc.Arbitrary<Step> = fc.oneof(
+const step: fc.Arbitrary<CommonStep | Other> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
@@ -42,16 +34,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ is: fc.constantFrom(...MISHAPS), user, line: fc.nat(1) }),
   },
-  { weight: 6, arbitrary: fc.record({ is: fc.constant('advance'), byMs }) },
-  { weight: 1, arbitrary: fc.record({ is: fc.constant('jump'), byMs }) },
+  ...TIME_STEPS,
 );
 
 /** One user of the lock, over one tracked connection or over two of which the second is. */
-class User {
-  readonly granted: Lock[] = [];
+class User extends LockUser {
   readonly #ground: LockGround;
   readonly #lines: readonly Line[];
-  #abort = new AbortController();
 
   static async enter(server: ModelServer, tracked: boolean): Promise<User> {
     const first = await server.connect(tracked);
@@ -63,6 +52,7 @@ class User {
   }
 
   constructor(ground: LockGround, ports: readonly ModelConnection[]) {
+    super();
     this.#ground = ground;
     this.#lines = ports.map((port) => new Line(port));
   }
@@ -71,52 +61,12 @@ class User {
     return this.#ground.locks;
   }
 
-  acquire(lease: number, autoExtend: boolean, onGrant: (lock: Lock) => void): void {
-    this.locks.acquire(KEY, { lease, autoExtend, wait: '5s', signal: this.#abort.signal }).then(
-      (lock) => {
-        this.granted.push(lock);
-        onGrant(lock);
-      },
-      () => {},
-    );
-  }
-
-  try(onGrant: (lock: Lock) => void): void {
-    this.locks.tryAcquire(KEY, { signal: this.#abort.signal }).then(
-      (lock) => {
-        if (lock === null) return;
-        this.granted.push(lock);
-        onGrant(lock);
-      },
-      () => {},
-    );
-  }
-
-  abort(): void {
-    this.#abort.abort();
-    this.#abort = new AbortController();
-  }
-
-  release(): void {
-    this.granted
-      .at(-1)
-      ?.release()
-      .catch(() => {});
-  }
-
-  extend(leaseMs: number): void {
-    this.granted
-      .at(-1)
-      ?.extend(leaseMs)
-      .catch(() => {});
-  }
-
   befall(mishap: Mishap, line: number): void {
     this.#lines[line]?.befall(mishap);
   }
 }
 
-async function live(tracked: boolean, steps: readonly Step[]): Promise<void> {
+async function live(tracked: boolean, steps: readonly (CommonStep | Other)[]): Promise<void> {
   const clock = new ManualClock();
   const server = new ModelServer(clock);
   const users: User[] = [];
@@ -131,35 +81,18 @@ async function live(tracked: boolean, steps: readonly Step[]): Promise<void> {
     expect(held.length).toBeLessThan(2);
     for (const { holder } of held) expect(server.get(`l:${KEY}`)).toMatch(`${holder}:`);
   };
-  for (const each of steps) {
-    const user = 'user' in each ? (users[each.user] as User) : undefined;
-    switch (each.is) {
-      case 'acquire':
-        user?.acquire(each.leaseMs, each.autoExtend, onGrant);
-        break;
-      case 'try':
-        user?.try(onGrant);
-        break;
-      case 'abort':
-      case 'release':
-        user?.[each.is]();
-        break;
-      case 'extend':
-        user?.extend(each.leaseMs);
-        break;
-      case 'advance':
-        await pass(clock, each.byMs, 100);
-        break;
-      case 'jump':
-        clock.jump(each.byMs);
-        break;
-      default:
-        user?.befall(each.is, each.line);
-    }
-    check();
-    await settled();
-    check();
-  }
+  await play<User, Other>({
+    ...{ clock, users, steps, check },
+    acquire: (user, { leaseMs: lease, autoExtend }) => {
+      const options = { lease, autoExtend, wait: '5s', signal: user.signal } as const;
+      void user.expects(user.locks.acquire(KEY, options), onGrant);
+    },
+    other: (step, user) => {
+      if (step.is === 'try')
+        void user.expects(user.locks.tryAcquire(KEY, { signal: user.signal }), onGrant);
+      else user.befall(step.is, step.line);
+    },
+  });
   for (const user of users) {
     for (const line of [0, 1])
       for (const what of ['resume', 'up'] as const) user.befall(what, line);

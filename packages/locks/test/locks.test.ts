@@ -535,3 +535,39 @@ test('text with an end is taken for the lock of another program, and waited for'
   clock.advance(510);
   expect(await waiting).toMatchObject({ key: 'k' });
 });
+
+test('no more callers wait than may, whatever they wait for, and whoever goes makes room', async () => {
+  const { locks, port, clock } = await openLocks({ maxWaiting: 3 });
+  const held = await locks.acquire('a');
+  const controller = new AbortController();
+  const waiting = [
+    locks.acquire('a'),
+    locks.acquire('a', { signal: controller.signal }),
+    locks.semaphore('b', 1).acquire(),
+  ];
+  port.log.length = 0;
+  const message = expect.stringContaining('3 callers');
+  const refused = ['a', 'c'].map((key) =>
+    expect(locks.acquire(key)).rejects.toMatchObject({
+      ...{ code: 'REDCACHE_TOO_MANY_WAITING', key, message },
+    }),
+  );
+  await Promise.all(refused);
+  expect(port.log).not.toContain('acquire');
+  // Whoever does not wait is not concerned.
+  expect(await locks.tryAcquire('c')).not.toBe(null);
+  // One has its permit by now; one goes, and one gets the lock.
+  await waiting[2];
+  const third = locks.acquire('a');
+  await expect(locks.acquire('a')).rejects.toMatchObject({ code: 'REDCACHE_TOO_MANY_WAITING' });
+  controller.abort('gone');
+  await expect(waiting[1]).rejects.toBe('gone');
+  const fourth = locks.acquire('a');
+  await held.release();
+  const fifth = locks.acquire('a');
+  await expect(locks.acquire('a')).rejects.toMatchObject({ code: 'REDCACHE_TOO_MANY_WAITING' });
+  const codes = [third, fourth, fifth].map((call) => call.catch(({ code }) => code));
+  await locks.close();
+  expect(await Promise.all(codes)).toEqual(codes.map(() => 'REDCACHE_CLOSED'));
+  expect(clock.timers).toBe(0);
+});

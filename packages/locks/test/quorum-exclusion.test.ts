@@ -1,9 +1,9 @@
-import { settled } from '@redcache/core/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Lock } from '../src/lock.ts';
 import { Line, MISHAPS, type Mishap } from './support/line.ts';
 import { SETTINGS } from './support/lock-ground.ts';
+import { type CommonStep, LockUser, play, TIME_STEPS } from './support/lock-user.ts';
 import type { ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 import { modelServers, openQuorum, placesOf, type QuorumGround } from './support/quorum-ground.ts';
@@ -15,28 +15,18 @@ const KEY = 'k';
 const LONGEST_LEASE_MS = 6_000;
 
 /**
- * What may happen next. A server that restarts has forgotten everything, and stays away for as long
- * as the longest lease: that is what independent servers without a log on disk need for any quorum,
- * since what one of them forgets another may never have known.
+ * What may happen next besides. A server that restarts has forgotten everything, and stays away for
+ * as long as the longest lease: that is what independent servers without a log on disk need for any
+ * quorum, since what one of them forgets another may never have known.
  */
-type Step =
-  | {
-      readonly is: 'acquire';
-      readonly user: number;
-      readonly leaseMs: number;
-      readonly autoExtend: boolean;
-    }
-  | { readonly is: 'abort' | 'release'; readonly user: number }
-  | { readonly is: 'extend'; readonly user: number; readonly leaseMs: number }
+type Other =
   | { readonly is: Mishap; readonly user: number; readonly server: number }
-  | { readonly is: 'restart'; readonly server: number }
-  | { readonly is: 'advance' | 'jump'; readonly byMs: number };
+  | { readonly is: 'restart'; readonly server: number };
 
 const user = fc.nat(USERS - 1);
 const server = fc.nat(SERVERS - 1);
 const leaseMs = fc.integer({ min: 10, max: LONGEST_LEASE_MS });
-const byMs = fc.integer({ min: 1, max: 1_500 });
-const step: fc.Arbitrary<Step> = fc.oneof(
+const step: fc.Arbitrary<CommonStep | Other> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
@@ -50,49 +40,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ is: fc.constant('extend'), user, leaseMs }) },
   { weight: 7, arbitrary: fc.record({ is: fc.constantFrom(...MISHAPS), user, server }) },
   { weight: 1, arbitrary: fc.record({ is: fc.constant('restart'), server }) },
-  { weight: 6, arbitrary: fc.record({ is: fc.constant('advance'), byMs }) },
-  { weight: 1, arbitrary: fc.record({ is: fc.constant('jump'), byMs }) },
+  ...TIME_STEPS,
 );
 
 /** One user of the lock, with a connection to each server. */
-class User {
-  readonly granted: Lock[] = [];
+class User extends LockUser {
   readonly locks: QuorumGround['locks'];
   readonly lines: readonly Line[];
-  #abort = new AbortController();
 
   constructor({ locks, ports }: QuorumGround) {
+    super();
     this.locks = locks;
     this.lines = ports.map((port) => new Line(port));
-  }
-
-  acquire(lease: number, autoExtend: boolean, onGrant: (lock: Lock) => void): void {
-    this.locks.acquire(KEY, { lease, autoExtend, wait: '5s', signal: this.#abort.signal }).then(
-      (lock) => {
-        this.granted.push(lock);
-        onGrant(lock);
-      },
-      () => {},
-    );
-  }
-
-  abort(): void {
-    this.#abort.abort();
-    this.#abort = new AbortController();
-  }
-
-  release(): void {
-    this.granted
-      .at(-1)
-      ?.release()
-      .catch(() => {});
-  }
-
-  extend(leaseMs: number): void {
-    this.granted
-      .at(-1)
-      ?.extend(leaseMs)
-      .catch(() => {});
   }
 }
 
@@ -125,7 +84,7 @@ class Fleet {
   }
 }
 
-async function live(tracked: boolean, steps: readonly Step[]): Promise<void> {
+async function live(tracked: boolean, steps: readonly (CommonStep | Other)[]): Promise<void> {
   const fleet = new Fleet(modelServers(SERVERS));
   const { servers } = fleet;
   const { clock } = servers[0] as ModelServer;
@@ -141,36 +100,18 @@ async function live(tracked: boolean, steps: readonly Step[]): Promise<void> {
     expect(fencingToken).toBeGreaterThan(lastToken);
     lastToken = fencingToken;
   };
-  for (const each of steps) {
-    const user = 'user' in each ? (users[each.user] as User) : undefined;
-    switch (each.is) {
-      case 'acquire':
-        user?.acquire(each.leaseMs, each.autoExtend, onGrant);
-        break;
-      case 'abort':
-      case 'release':
-        user?.[each.is]();
-        break;
-      case 'extend':
-        user?.extend(each.leaseMs);
-        break;
-      case 'advance':
-        await pass(clock, each.byMs, 100);
-        break;
-      case 'jump':
-        clock.jump(each.byMs);
-        break;
-      case 'restart':
-        fleet.restart(each.server, users);
-        break;
-      default:
-        if ('server' in each && !(each.is === 'up' && fleet.isAway(each.server)))
-          user?.lines[each.server]?.befall(each.is);
-    }
-    check();
-    await settled();
-    check();
-  }
+  await play<User, Other>({
+    ...{ clock, users, steps, check },
+    acquire: (user, { leaseMs: lease, autoExtend }) => {
+      const options = { lease, autoExtend, wait: '5s', signal: user.signal } as const;
+      void user.expects(user.locks.acquire(KEY, options), onGrant);
+    },
+    other: (step, user) => {
+      if (step.is === 'restart') fleet.restart(step.server, users);
+      else if (step.is !== 'up' || !fleet.isAway(step.server))
+        user.lines[step.server]?.befall(step.is);
+    },
+  });
   for (const user of users) user.abort();
   await pass(clock, LONGEST_LEASE_MS, 100);
   for (const { lines } of users)

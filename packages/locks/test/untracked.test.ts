@@ -1,6 +1,8 @@
+import { attach, ConfigError } from '@redcache/core';
 import { assertIdle, ManualClock, settled } from '@redcache/core/testing';
 import { expect, test } from 'vitest';
-import { hear, type LockGround, openLocks, SETTINGS } from './support/lock-ground.ts';
+import type { Lock } from '../src/lock.ts';
+import { hear, type LockGround, openLocks, SETTINGS, sentOf } from './support/lock-ground.ts';
 import { type ModelConnection, ModelServer } from './support/model-server.ts';
 import { pass } from './support/pass.ts';
 
@@ -195,4 +197,122 @@ test('the engine of the tracked connection is left idle', async () => {
   await locks.withLock('k', () => settled());
   await locks.close();
   assertIdle(first.engine);
+});
+
+test('the first who waits over a connection that is not proved to be tracked yet joins the queue as soon as it is', async () => {
+  const { locks: others, server } = await openLocks();
+  const lock = await others.acquire('k');
+  const proved = new AbortController();
+  const proof = new Promise((resolve) => proved.signal.addEventListener('abort', resolve));
+  const first = await server.connect(true, { proof });
+  const retry = { delayMs: 60_000, jitter: 0, attempts: Infinity };
+  const { locks, port } = await openLocks({ retry }, server, { first });
+  const waiting = locks.acquire('k');
+  await settled();
+  expect(sentOf(port)).toEqual(['acquire']);
+  proved.abort();
+  await settled();
+  expect(sentOf(port)).toEqual(['join']);
+  await lock.release();
+  expect((await waiting).remainingMs()).toBeGreaterThan(0);
+});
+
+test('one that stands in the queue is not stirred by a proof', async () => {
+  const { locks: others, server } = await openLocks();
+  await others.acquire('k', { lease: 60_000 });
+  const first = await server.connect();
+  const two = await openLocks({}, server, { first });
+  two.locks.acquire('k').catch(() => {});
+  await settled();
+  // One more connection of the same engine.
+  const { port, engine } = await server.connect(false);
+  expect(engine.state).toBe('down');
+  sentOf(two.port);
+  const attached = attach(first.engine, port, { maxStaleness: false });
+  await settled();
+  expect(attached.session.state.is).toBe('tracking');
+  expect(sentOf(two.port)).toEqual([]);
+  await two.locks.close();
+});
+
+/** One that stands in the queue until it hears no more; `onDeaf` is called when it finds that out. */
+async function deafened(onDeaf: (port: ModelConnection) => void = () => {}) {
+  const { locks: others, server, clock } = await openLocks();
+  const lock = await others.acquire('k', { lease: 2_000 });
+  let hears = true;
+  const link = await server.connect();
+  const tracks = (): boolean => {
+    if (!hears) onDeaf(link.port);
+    return hears;
+  };
+  const { locks } = await openLocks({}, server, { first: { ...link, tracks } });
+  const waiting = locks.acquire('k', { lease: 60_000 });
+  await settled();
+  expect((await others.inspect('k')).waitingProcesses).toBe(1);
+  hears = false;
+  await pass(clock, 700); // woken by the extension, it finds that it hears no more
+  return { others, lock, waiting, server, clock, port: link.port };
+}
+
+test('one that hears no more leaves the queue, and gets the lock past it', async () => {
+  const { others, lock, waiting, server, clock } = await deafened();
+  expect((await others.inspect('k')).waitingProcesses).toBe(0);
+  await lock.release();
+  expect(server.get('l:k') ?? '').not.toMatch(/:0/);
+  await pass(clock, 1_000);
+  expect((await waiting).remainingMs()).toBeGreaterThan(0);
+});
+
+test('one that could not leave the queue when it heard no more is not offered the lock that it releases', async () => {
+  let isFirst = true;
+  const { others, waiting, server, clock, port } = await deafened((port) => {
+    if (isFirst) port.down();
+    isFirst = false;
+  });
+  expect((await others.inspect('k')).waitingProcesses).toBe(1);
+  server.del('l:k');
+  port.up();
+  await pass(clock, 200);
+  const got = await waiting;
+  const next = others.acquire('k');
+  await settled();
+  await got.release();
+  expect((await next).remainingMs()).toBeGreaterThan(0);
+});
+
+test('that no connection can be tracked is told to all who wait, whoever holds the lock', async () => {
+  const server = new ModelServer(new ManualClock());
+  const first = await server.connect(false);
+  const openTracked = (): never => {
+    throw new ConfigError('two copies');
+  };
+  const { locks, clock } = await openLocks({}, server, { first, openTracked });
+  server.set('l:k', '0-a:1', 60_000);
+  server.set('l:other', '0-a:1', 60_000);
+  await locks.acquire('ours');
+  const codes = ['k', 'k', 'k', 'other', 'ours', 'ours'].map((key) =>
+    locks.acquire(key, { wait: 500 }).catch(({ code }) => code),
+  );
+  await pass(clock, 1_000);
+  expect(await Promise.all(codes)).toEqual(codes.map(() => 'REDCACHE_CONFIG'));
+});
+
+test('a lock whose loss nobody would have told of is not passed on unseen', async () => {
+  const server = new ModelServer(new ManualClock());
+  const first = await server.connect(false);
+  const { locks, clock } = await openLocks({}, server, { first });
+  const lock = await locks.acquire('k');
+  const waiting = [locks.acquire('k'), locks.acquire('k'), locks.acquire('k')];
+  let granted = 0;
+  for (const each of waiting) void each.then(() => (granted += 1));
+  await settled();
+  // Tokens are reserved for all of them.
+  await lock.release();
+  const second = await (waiting[0] as Promise<Lock>);
+  server.set('l:k', '0-b:9', 500);
+  expect(await second.release()).toBe('lost');
+  await settled();
+  expect(granted).toBe(1);
+  await pass(clock, 1_000, 50);
+  expect(granted).toBe(2);
 });

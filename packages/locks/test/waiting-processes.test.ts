@@ -241,3 +241,22 @@ test('a lock on offer is shown as such', async () => {
   const { holder: offered } = await holder.locks.inspect('k');
   expect(offered).toMatchObject({ fencingToken: 0n, remainingMs: OFFER_MS, isOurs: false });
 });
+
+test('one that becomes the second in line while its answer is on the way looks after the first all the same', async () => {
+  const { lock, at, server, clock } = await queueOf(1);
+  const { locks, port } = await openLocks({}, server);
+  port.delay();
+  const waiting = locks.acquire('k');
+  await settled();
+  // It is refused, and stands in the queue: that answer is on the way.
+  port.resume();
+  port.delay();
+  await settled();
+  expect((await at(0).ground.locks.inspect('k')).waitingProcesses).toBe(2);
+  at(0).ground.port.hang();
+  await lock.release();
+  port.resume();
+  await pass(clock, OFFER_MS + 100, 20);
+  expect((await waiting).remainingMs()).toBeGreaterThan(0);
+  at(0).ground.port.resume();
+});

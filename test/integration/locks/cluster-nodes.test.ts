@@ -64,6 +64,19 @@ test('extended over a connection that is not heard, then over one that is: a for
   expect(await loss).toMatchObject({ reason: 'deleted' });
 }, 30_000);
 
+test.for([true, false])(
+  'the first who waits over a node that was not asked before stands in the queue, cached: %s',
+  async (cached) => {
+    const [one, two] = [await open(true), await open(cached)];
+    const key = freshKey('cold');
+    const lock = await one.locks.acquire(key, { lease: '60s' });
+    const waiting = two.locks.acquire(key, { wait: '20s' });
+    await eventually(async () => (await one.locks.inspect(key)).waitingProcesses === 1);
+    await lock.release();
+    expect((await waiting).fencingToken).toBeGreaterThan(lock.fencingToken);
+  },
+);
+
 test('a slot that gives away the last token first: who wants a permit waits, and gets it there', async () => {
   const [one, two] = [await open(true), await open(true)];
   const key = freshKey('moving');

@@ -54,3 +54,42 @@ test('a release that is repeated after somebody else has the lock frees nobody',
   expect(await other.get(inRedis(key))).not.toBe(value);
   await other.del(inRedis(key));
 });
+
+test('tokens that were reserved and not used do not put those to come ahead of the clock', async () => {
+  const { locks, client } = await openLocks(url, { handoff: { maxCount: 1_000_000 } });
+  const key = freshKey('reserved');
+  // Each time those that were reserved are used up twice as many are: 1, 2, 4 and so on. The last block
+  // has just been begun, with tokens for some 30 ms.
+  let lock = await locks.acquire(key);
+  for (let passes = 0; passes < 2 ** 15 + 100; passes++) {
+    const next = locks.acquire(key);
+    await lock.release();
+    lock = await next;
+  }
+  expect(await lock.release()).toBe('released');
+  const last = await locks.acquire(key);
+  const [seconds, microseconds] = (await client.sendCommand(['TIME'])) as unknown as string[];
+  const now = BigInt(seconds ?? 0) * 1_000_000n + BigInt(microseconds ?? 0);
+  expect(last.fencingToken).toBeGreaterThan(lock.fencingToken);
+  expect(last.fencingToken).toBeLessThanOrEqual(now);
+});
+
+test('however often a lease is extended for the next caller, tokens stay behind the clock', async () => {
+  const { locks, client } = await openLocks(url);
+  const key = freshKey('extended');
+  // Blocks grow while the lock goes from caller to caller as it is.
+  let lock = await locks.acquire(key);
+  const pass = async (lease: number): Promise<void> => {
+    const next = locks.acquire(key, { lease });
+    await lock.release();
+    lock = await next;
+  };
+  for (let passes = 0; passes < 2_000; passes++) await pass(10_000);
+  // And from now on each wants another time, for which Redis is asked.
+  for (let passes = 0; passes < 100; passes++) await pass(10_000 + passes + 1);
+  const { fencingToken } = lock;
+  const [seconds, microseconds] = (await client.sendCommand(['TIME'])) as unknown as string[];
+  expect(fencingToken).toBeLessThanOrEqual(
+    BigInt(seconds ?? 0) * 1_000_000n + BigInt(microseconds ?? 0),
+  );
+});

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { trackingOf } from '@redcache/core/node-redis';
+import type { AcquireOptions, Locks } from '@redcache/locks';
 import { expect, inject, test } from 'vitest';
 import { startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -164,6 +165,40 @@ test('another type under the key of a lock is an error for those who want it', a
   await expect(locks.acquire(key)).rejects.toMatchObject({ code: 'REDCACHE_CONFIG', key });
   await expect(locks.tryAcquire(key)).rejects.toMatchObject({ code: 'REDCACHE_CONFIG', key });
 });
+
+const ONE_HOLDS = {
+  mutex: (locks: Locks, key: string, options?: AcquireOptions) => locks.acquire(key, options),
+  semaphore: (locks: Locks, key: string, options?: AcquireOptions) =>
+    locks.semaphore(key, 1).acquire(options),
+};
+
+test.for(
+  (['mutex', 'semaphore'] as const).flatMap((kind) =>
+    (['queue', 'alive'] as const).map((name) => ({ kind, name })),
+  ),
+)(
+  'another type beside a $kind, in the key of its $name: who holds it can give it back',
+  async ({ kind, name }) => {
+    const acquire = ONE_HOLDS[kind];
+    const key = freshKey('beside');
+    const [one, two] = [await openLocks(url), await openLocks(url)];
+    const lock = await acquire(one.locks, key, { lease: '60s' });
+    const waiting = acquire(two.locks, key, { wait: '20s' });
+    // It finds the lock free, or asks once more for its place.
+    const ended = waiting.then((got) => got.release()).catch((error) => error.code);
+    const tag = `{${inRedis(key)}}`;
+    await eventually(async () => (await one.client.exists(`${tag}:queue`)) === 1);
+    await one.client.set(`${tag}:${name}`, 'of somebody else');
+    await lock.extend();
+    // Whoever is to stand there is told so.
+    const three = await openLocks(url);
+    await expect(acquire(three.locks, key)).rejects.toMatchObject({ code: 'REDCACHE_CONFIG', key });
+    expect(await lock.release()).toBe('released');
+    expect(['released', 'REDCACHE_CONFIG']).toContain(await ended);
+    expect(await one.client.exists(inRedis(key))).toBe(0);
+    expect(await one.client.get(`${tag}:${name}`)).toBe('of somebody else');
+  },
+);
 
 test('a client that its owner closes and connects again hears of releases as before', async () => {
   const key = freshKey('reopened');

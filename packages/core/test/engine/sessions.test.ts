@@ -327,3 +327,21 @@ describe('a push', () => {
     expect(session.heardAtMs).toBe(heardAtMs);
   });
 });
+
+describe('whoever wants to know when a connection is tracked', () => {
+  test('is told after each handshake, of any connection, until it stops', async () => {
+    const { cache, a, b } = await pair();
+    const told: string[] = [];
+    const stop = cache.onTracked(() => told.push(cache.state));
+    a.client.connection('down');
+    await a.client.connect();
+    expect(told).toEqual(['tracking']);
+    b.client.connection('down');
+    await b.client.connect();
+    expect(told).toHaveLength(2);
+    stop();
+    b.client.connection('down');
+    await b.client.connect();
+    expect(told).toHaveLength(2);
+  });
+});

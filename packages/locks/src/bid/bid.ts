@@ -7,9 +7,9 @@ import type { Tokens } from './tokens.ts';
 /**
  * What befalls one who waits. `turn`: the lock was offered to it. `next`: to the one before it in the
  * queue, which will be looked after when the offer is over. `push`: the lock changed. `up`: the
- * connection is there again.
+ * connection is there again. `ears`: a change of the lock would be pushed from now on.
  */
-export type Stir = 'turn' | 'next' | 'push' | 'flush' | 'disconnect' | 'up';
+export type Stir = 'turn' | 'next' | 'push' | 'flush' | 'disconnect' | 'up' | 'ears';
 
 /** What is wanted of Redis; {@link Bid} knows for whom. */
 export interface Wish {

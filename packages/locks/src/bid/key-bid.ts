@@ -15,6 +15,8 @@ export interface KeyBidParts {
   readonly keys: LockKeys;
   readonly holder: string;
   readonly tally: Pick<Tally, 'extended'>;
+  /** It is one of several that decide together, also on what tokens are given to whom. */
+  readonly isVote?: boolean;
 }
 
 /** What the scripts say of an extension. `echoes`: the pushes of our own that follow. */
@@ -87,6 +89,7 @@ export abstract class KeyBid implements Bid {
     const { connections, keys } = this.place;
     const { engine } = connections.current;
     const stops = [
+      this.onEars(() => tell('ears')),
       this.listen((heard) => tell(heard === 'down' || heard === 'close' ? 'disconnect' : heard)),
       ...(['turn', 'next'] as const).map((name) =>
         engine.onInvalidation(wakeKey(keys, name, this.#waiter), (cause) => {
@@ -97,6 +100,13 @@ export abstract class KeyBid implements Bid {
     return () => {
       for (const stop of stops) stop();
     };
+  }
+
+  /** Told when a change of the lock would be pushed from now on, perhaps again. */
+  onEars(tell: () => void): () => void {
+    return this.place.connections.current.engine.onTracked(() => {
+      if (this.hears) tell();
+    });
   }
 
   findEars(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Verdict } from '../lease/commands.ts';
+import { readLockValue, writeLockValue } from '../lock-value.ts';
 import { acquire, answerOf } from '../scripts/acquire.ts';
 import type { Answer } from '../scripts/answer.ts';
 import { extend, extensionOf } from '../scripts/extend.ts';
@@ -48,9 +49,9 @@ export class LockBid extends KeyBid {
       (port) => Promise.all([port.send(['GET', keys.lock]), port.send(['PTTL', keys.lock])]),
       ([value, pttl]) => {
         if (value === null || pttl === -2) return { is: 'deleted' };
-        const found = String(value);
-        if (!found.startsWith(`${this.holder}:`)) return { is: 'taken' };
-        this.isContended = found.endsWith('+');
+        const found = readLockValue(String(value));
+        if (found?.holder !== this.holder) return { is: 'taken' };
+        this.isContended = found.isContended;
         return { is: 'ours', remainingMs: pttl === -1 ? Infinity : Number(pttl) };
       },
       { is: 'taken' },
@@ -61,7 +62,8 @@ export class LockBid extends KeyBid {
   release(): Promise<'released' | 'lost'> {
     const { connections, key, keys } = this.place;
     const link = connections.current;
-    const native = this.isContended ? undefined : link.natives.deletion(keys.lock, this.#value);
+    const isPlain = !this.isContended && this.#lastToken === '';
+    const native = !isPlain ? undefined : link.natives.deletion(keys.lock, this.#value);
     if (native === undefined) return this.#releaseByScript();
     return link
       .ask(
@@ -79,11 +81,16 @@ export class LockBid extends KeyBid {
       );
   }
 
+  /** Of several servers none knows alone which tokens were used. */
+  get #lastToken(): string {
+    return this.place.isVote === true ? '' : this.tokens.lastOfManyLeft;
+  }
+
   #releaseByScript(): Promise<'released' | 'lost'> {
     const { connections, key, keys } = this.place;
     return connections.current.ask<'released' | 'lost', unknown>(
       key,
-      (port) => release(port, keys, this.holder, 'holding'),
+      (port) => release(port, keys, this.holder, 'holding', this.#lastToken),
       (reply) => {
         const outcome = releaseOf(reply);
         if (outcome === 'released') return outcome;
@@ -98,7 +105,7 @@ export class LockBid extends KeyBid {
     const { connections, key, keys } = this.place;
     return connections.current.ask(
       key,
-      (port) => release(port, keys, this.holder, 'waiting'),
+      (port) => release(port, keys, this.holder, 'waiting', ''),
       releaseOf,
       'taken',
     );
@@ -115,7 +122,8 @@ export class LockBid extends KeyBid {
   }
 
   protected override noteAnswer<A extends Answer>(answer: A): A {
-    if (answer.is === 'acquired') this.#value = `${this.holder}:${answer.tokens.first}`;
+    if (answer.is === 'acquired')
+      this.#value = writeLockValue({ holder: this.holder, token: answer.tokens.first });
     return super.noteAnswer(answer);
   }
 }

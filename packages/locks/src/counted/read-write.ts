@@ -34,7 +34,7 @@ export class ReadWriteLock {
    * a lease, after a reconnect. EVAL instead where the server does not know the script.
    * Time: `wait` alone bounds it, also while Redis is down or does not answer. The lease counts from
    * before the send.
-   * Throws: `AcquireTimeoutError` after `wait`; `ConfigError` if the key is in use as something else;
+   * Throws: `AcquireTimeoutError` after `wait`; `TooManyWaitingError` as `acquire` of a lock; `ConfigError` if the key is in use as something else;
    * what the server says if it refuses for good.
    * Abort: rejects with the signal's reason; a lock that is still granted is given back.
    */

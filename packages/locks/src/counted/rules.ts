@@ -19,12 +19,19 @@ export interface CountedRulesParts {
 /** One that shares a lease gets what is left of it; there should be about as much as of a new one. */
 const ENOUGH_LEFT = 1 / 2;
 
+/**
+ * Several processes reserve tokens of the same lock at a time, and what one of them leaves over can't be
+ * taken back: many more, and together they would soon be ahead of the clock.
+ */
+const MOST_TOKENS = 32;
+
 /** A process holds as many leases at once as there are permits, each used by one caller at a time. */
 export function semaphoreRules(parts: CountedRulesParts): DeskRules {
   return {
     bid: bidder(parts),
     mayUse: ({ users }) => users.size === 0,
     mayBid: (tenures) => tenures.length < parts.kind.permits && !isPassing(tenures),
+    mostTokens: MOST_TOKENS,
     isExclusive: false,
   };
 }
@@ -43,6 +50,7 @@ export function readWriteRules(parts: CountedRulesParts): DeskRules {
     mayBid: (tenures, { access }) =>
       !tenures.some((tenure) => tenure.access === 'write') &&
       (access === 'write' || !isPassing(tenures)),
+    mostTokens: MOST_TOKENS,
     isExclusive: false,
   };
 }

@@ -209,7 +209,7 @@ export class Lease {
   #look(): LeaseState {
     const state = this.#state;
     const nowMs = this.#nowMs;
-    if (state.is === 'held' && nowMs >= state.deadlineAtMs) this.#dispatch({ is: 'tick', nowMs });
+    if (state.is === 'held' && nowMs >= state.deadlineAtMs) this.#dispatch({ is: 'tick', nowMs }); // guard: I10
     return this.#state;
   }
 
@@ -289,8 +289,8 @@ export class Lease {
   }
 
   #lost(reason: LossReason): void {
-    this.#stopListening();
-    this.#abort?.abort(this.#lostError(reason));
+    this.#stopListening(); // guard: I14
+    this.#abort?.abort(this.#lostError(reason)); // guard: I10
     this.#rejectAsks(reason);
     this.#options.onLost?.(reason, this);
   }

@@ -122,7 +122,7 @@ function whileHeld(state: HeldState, event: LeaseEvent, rules: LeaseRules): Step
   switch (event.is) {
     case 'release':
       // One that ended before it was released was lost, and its owner must be able to see it.
-      if (nowMs >= state.deadlineAtMs) return lose(overdue(state));
+      if (nowMs >= state.deadlineAtMs) return lose(overdue(state)); // guard: I10
       return [{ is: 'releasing' }, [{ do: 'stop' }]];
     case 'end':
       return [{ is: 'ended' }, [{ do: 'stop' }]];

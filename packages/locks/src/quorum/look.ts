@@ -1,7 +1,8 @@
 import { QuorumError } from '../errors.ts';
+import { readLockValue } from '../lock-value.ts';
 import { type Inspected, inspect, inspectedIn } from '../scripts/inspect.ts';
 import { countOf, leaderOf, majorityOf, standsForMs, type Vote } from './majority.ts';
-import { holderIn, type Place } from './member.ts';
+import type { Place } from './member.ts';
 import { poll, voteOf } from './poll.ts';
 
 /**
@@ -62,10 +63,12 @@ async function existsIn(key: string, places: readonly Place[]): Promise<boolean>
 /** Nobody stands in a queue for the lock of a quorum. */
 function merged(seen: readonly Inspected[], places: number): Inspected {
   const leader = leaderOf(
-    seen.map(({ value }) => holderIn(value)),
+    seen.map(({ value }) => readLockValue(value)?.holder),
     places,
   );
-  const its = seen.filter(({ value }) => leader !== undefined && holderIn(value) === leader);
+  const its = seen.filter(
+    ({ value }) => leader !== undefined && readLockValue(value)?.holder === leader,
+  );
   const remaining = its.map(({ remainingMs }) => remainingMs);
   return {
     // The lease's token is the highest of those that its places gave it.
@@ -77,11 +80,8 @@ function merged(seen: readonly Inspected[], places: number): Inspected {
 }
 
 function byToken(a: string, b: string): number {
-  return Number(tokenIn(b) - tokenIn(a));
-}
-
-function tokenIn(value: string): bigint {
-  return BigInt(/:(\d+)/.exec(value)?.[1] ?? 0);
+  const [tokenA, tokenB] = [a, b].map((value) => readLockValue(value)?.token ?? 0n);
+  return Number((tokenB as bigint) - (tokenA as bigint));
 }
 
 function exists(key: string, { connections, keys }: Place): Promise<boolean> {

@@ -3,6 +3,7 @@ import { LockBid } from '../bid/lock-bid.ts';
 import type { Connections } from '../connections.ts';
 import type { LockKeys } from '../keys.ts';
 import type { Heard } from '../lease/listen.ts';
+import { readLockValue } from '../lock-value.ts';
 import { raiseFence } from '../scripts/raise-fence.ts';
 import { EchoFilter } from './echo-filter.ts';
 
@@ -33,7 +34,7 @@ export class Member {
   }
 
   bidUnder(holder: string): LockBid {
-    return new LockBid({ ...this.#place, key: this.#key, holder, tally: UNCOUNTED });
+    return new LockBid({ ...this.#place, key: this.#key, holder, tally: UNCOUNTED, isVote: true });
   }
 
   get isUp(): boolean {
@@ -42,6 +43,10 @@ export class Member {
 
   get hears(): boolean {
     return this.#observer.hears;
+  }
+
+  onEars(tell: () => void): () => void {
+    return this.#observer.onEars(tell);
   }
 
   findEars(): Promise<void> {
@@ -105,15 +110,10 @@ export class Member {
   /** Sends: GET. Resolves: whose lock it is here, if anybody's. */
   async readHolder(): Promise<string | undefined> {
     const value = await this.#ask((port) => port.send(['GET', this.#place.keys.lock]));
-    return value === null ? undefined : holderIn(String(value));
+    return value === null ? undefined : readLockValue(String(value))?.holder;
   }
 
   #ask<T>(command: (port: CommandPort) => Promise<T>): Promise<T> {
     return this.#place.connections.current.ask(this.#key, command, (reply) => reply);
   }
-}
-
-/** The holder that the value of a lock names. */
-export function holderIn(value: string | undefined): string | undefined {
-  return /^([^:]+):\d+\+?$/.exec(value ?? '')?.[1];
 }

@@ -1,8 +1,9 @@
-import { type Clock, isRedcacheError } from '@redcache/core';
+import type { Clock } from '@redcache/core';
 import type { Budget } from '@redcache/core/toolkit';
 import type { Bid, Stir, Wish } from '../bid/bid.ts';
 import { Tokens } from '../bid/tokens.ts';
 import { type LossReason, QuorumError } from '../errors.ts';
+import { isPassing } from '../failures.ts';
 import type { Extension, Verdict } from '../lease/commands.ts';
 import type { Heard, Listen } from '../lease/listen.ts';
 import type { RetrySettings } from '../options.ts';
@@ -100,10 +101,19 @@ export class QuorumBid implements Bid {
   };
 
   onStir(tell: (stir: Stir) => void): () => void {
-    return this.#hear((heard) => {
-      if (heard === 'push' && this.#parts.clock.nowMs() < this.#quietUntilAtMs) return;
-      tell(heard === 'down' || heard === 'close' ? 'disconnect' : heard);
-    });
+    const onEars = (): void => {
+      if (this.hears) tell('ears');
+    };
+    const stops = [
+      this.#hear((heard) => {
+        if (heard === 'push' && this.#parts.clock.nowMs() < this.#quietUntilAtMs) return;
+        tell(heard === 'down' || heard === 'close' ? 'disconnect' : heard);
+      }),
+      ...this.#members.map((member) => member.onEars(onEars)),
+    ];
+    return () => {
+      for (const stop of stops) stop();
+    };
   }
 
   /**
@@ -127,7 +137,7 @@ export class QuorumBid implements Bid {
       ballot.giveBack();
       return await this.#refused(votes);
     } catch (error) {
-      ballot.giveBack();
+      ballot.giveBack(); // guard: I11
       throw error;
     } finally {
       for (const each of resume) each();
@@ -262,7 +272,7 @@ export class QuorumBid implements Bid {
         }),
       ),
     );
-    if (outcome !== 'granted') throw this.#failure(raised);
+    if (outcome !== 'granted') throw this.#failure(raised); // guard: I10
     const block = { first, count: tokens };
     this.tokens.add(block);
     return block;
@@ -306,9 +316,4 @@ export class QuorumBid implements Bid {
 /** As Redis says it: -1 for what does not end. */
 function finite(remainingMs: number): number {
   return remainingMs === Infinity ? -1 : remainingMs;
-}
-
-function isPassing(error: unknown): boolean {
-  if (!isRedcacheError(error)) return false;
-  return error.code === 'REDCACHE_UNAVAILABLE' || error.code === 'REDCACHE_OUTCOME_UNKNOWN';
 }

@@ -1,7 +1,8 @@
-import { ConfigError, isRedcacheError, OutcomeUnknownError } from '@redcache/core';
+import { ConfigError, OutcomeUnknownError } from '@redcache/core';
 import { type Budget, TIMED_OUT } from '@redcache/core/toolkit';
 import type { Wish } from '../bid/bid.ts';
 import type { LockBid } from '../bid/lock-bid.ts';
+import { isUnknown } from '../failures.ts';
 import type { Extension } from '../lease/commands.ts';
 import type { Releases } from '../releases.ts';
 import type { Answer } from '../scripts/answer.ts';
@@ -148,7 +149,7 @@ export class Seat {
   }
 
   #answered(answer: Answer): void {
-    this.#mayStand = answer.is === 'acquired';
+    this.#mayStand = answer.is === 'acquired'; // guard: I11
     if (!this.#isOver || !this.#mayStand) return;
     // What was sent to give it back may have come before it, where it went over another connection.
     void Promise.resolve(this.#giving).then(
@@ -174,8 +175,4 @@ function reasonOf({ lossFoundAtRelease }: LockBid): 'deleted' | 'taken' {
 
 function echoesOf(answer: Answer | typeof TIMED_OUT): number {
   return answer === TIMED_OUT || answer.is === 'not-a-lock' ? 0 : answer.echoes;
-}
-
-function isUnknown(error: unknown): boolean {
-  return isRedcacheError(error) && error.code === 'REDCACHE_OUTCOME_UNKNOWN';
 }

@@ -34,8 +34,7 @@ redis.call('GET', KEYS[3])
 local value = redis.call('GET', KEYS[1])
 
 local function take()
-  redis.call('ZREM', queue, me)
-  redis.call('HDEL', alive, me)
+  leave(me)
   local head = first()
   local token = text(reserve(before .. 'fence' .. after, ARGV[2], tonumber(ARGV[5]), us))
   redis.call('SET', KEYS[1], me .. ':' .. token .. (head and '+' or ''), 'PX', ARGV[2])
@@ -58,9 +57,8 @@ else
   while true do
     local head = first()
     if not head or head == me then return take() end
-    if tonumber(redis.call('HGET', alive, head) or '0') >= ms then break end
-    redis.call('ZREM', queue, head)
-    redis.call('HDEL', alive, head)
+    if promised(head) >= ms then break end
+    leave(head)
   end
   left = ${OFFER_MS}
 end

@@ -15,6 +15,9 @@ export const QUEUE_OUTLIVES_MS = 60_000;
  * `turn` is touched when the lock is offered to it, `next` when the lock is offered to the one
  * before it, so that it can look after a while whether that one was still alive.
  *
+ * Somebody else's value under the name of one of the two is as good as none for all but those who are
+ * to stand there: whoever holds the lock has to be able to give it back.
+ *
  * Expects `before` and `after`, which the names of the keys beside the lock begin and end with.
  */
 export const QUEUE: string = `
@@ -28,17 +31,32 @@ local alive = before .. 'alive' .. after
 local turn = before .. 'turn' .. after .. ':'
 local next = before .. 'next' .. after .. ':'
 
+-- Nothing of a key that holds another type. Any other error ends the script, as it is.
+local function ask(...)
+  local answer = redis.pcall(...)
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  if string.find(answer.err, 'WRONGTYPE', 1, true) then return nil end
+  return redis.call(...)
+end
+
+local function promised(id) return tonumber(ask('HGET', alive, id) or '0') end
+
+local function leave(id)
+  ask('ZREM', queue, id)
+  ask('HDEL', alive, id)
+end
+
+local function first() return (ask('ZRANGE', queue, 0, 0) or {})[1] end
+
 local function take_first(now_ms)
   while true do
-    local id = redis.call('ZPOPMIN', queue)[1]
+    local id = (ask('ZPOPMIN', queue) or {})[1]
     if not id then return nil end
-    local promised_ms = tonumber(redis.call('HGET', alive, id) or '0')
-    redis.call('HDEL', alive, id)
+    local promised_ms = promised(id)
+    ask('HDEL', alive, id)
     if promised_ms >= now_ms then return id end
   end
 end
-
-local function first() return redis.call('ZRANGE', queue, 0, 0)[1] end
 `;
 
 /** Lua that offers the mutex KEYS[1] to the first who waits for it, or frees it; after {@link QUEUE}. */

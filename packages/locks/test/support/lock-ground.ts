@@ -14,6 +14,7 @@ export const SETTINGS = {
   driftRatio: 0.01,
   retry: { delayMs: 50, jitter: 0, attempts: Infinity },
   handoff: { maxMs: 50, maxCount: 1_000 },
+  maxWaiting: 10_000,
   commandTimeoutMs: 100,
   acquire: { leaseMs: 3_000, autoExtend: true, signal: undefined, waitMs: undefined },
 } as const;

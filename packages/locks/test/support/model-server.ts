@@ -37,6 +37,9 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map([
   [RAISE_FENCE.sha1, 'raise-fence'],
 ]);
 
+/** What the keys begin with that an engine writes to hear of it. */
+const PROBE = 'redcache:probe:';
+
 const BATCHED: readonly BatchedScript[] = [ACQUIRE, RELEASE];
 
 /**
@@ -56,16 +59,18 @@ export class ModelServer {
 
   /**
    * A connection that is up, and tracked unless that is not wanted. Its heartbeat is off if nothing is
-   * said of it, so that the timers of the clock are those of the locks.
+   * said of it, so that the timers of the clock are those of the locks. That it is tracked is proved
+   * at once, or not before `proof`.
    */
   async connect(
     tracked = true,
-    { maxStaleness = false }: Pick<TrackingOptions, 'maxStaleness'> = {},
+    { maxStaleness = false, proof }: LinkOptions = {},
   ): Promise<ModelLink> {
     const port = new ModelConnection(this);
     this.#connections.add(port);
     const engine = createTrackingCache({ clock: this.clock });
-    const session = tracked ? attach(engine, port, { maxStaleness }).session : engine.session;
+    const tracking = proof === undefined ? port : provedBy(port, proof);
+    const session = tracked ? attach(engine, tracking, { maxStaleness }).session : engine.session;
     port.up();
     await settled();
     return { port, engine, session, tracks: () => session.state.is === 'tracking' };
@@ -169,6 +174,22 @@ export class ModelServer {
   #changed(key: string): void {
     for (const connection of this.#connections) connection.changed(key);
   }
+}
+
+interface LinkOptions extends Pick<TrackingOptions, 'maxStaleness'> {
+  readonly proof?: Promise<unknown>;
+}
+
+/** What proves that pushes arrive is sent later. */
+function provedBy(port: ModelConnection, proof: Promise<unknown>): TrackingPort {
+  return {
+    send: async (args) => {
+      if (String(args[1]).startsWith(PROBE)) await proof;
+      return port.send(args as readonly string[]);
+    },
+    onPush: (listener) => port.onPush(listener),
+    onConnection: (listener) => port.onConnection(listener),
+  };
 }
 
 export interface ModelLink {
@@ -389,7 +410,7 @@ export class ModelConnection implements TrackingPort {
       return 'OK';
     }
     if (words === 'CLIENT TRACKINGINFO') return { flags: [this.#tracking ? 'on' : 'off'] };
-    if (!name.startsWith('redcache:probe:')) return undefined;
+    if (!name.startsWith(PROBE)) return undefined;
     if (command === 'GET') return this.#read(name) ?? null;
     this.#server.set(name, more[0] ?? '', Number(more[2]));
     return 'OK';
@@ -472,7 +493,7 @@ export class ModelConnection implements TrackingPort {
   }
 
   #release(key: string, more: readonly string[]): unknown {
-    const [holder = '', before, after, of] = more;
+    const [holder = '', before, after, of, lastToken] = more;
     const [turns, nexts] = [`${before}turn${after}:`, `${before}next${after}:`];
     const server = this.#server;
     const queue = server.queueOf(`${before}queue${after}`);
@@ -485,6 +506,8 @@ export class ModelConnection implements TrackingPort {
     }
     const owned = this.#owned(key, holder);
     if (owned !== 1) return owned;
+    const fence = `${before}fence${after}`;
+    if (lastToken) server.set(fence, lastToken, server.leftOf(fence));
     if (server.get(key)?.endsWith('+'))
       server.handOver(key, queue, ['', '', before ?? '', after ?? '']);
     else server.del(key);

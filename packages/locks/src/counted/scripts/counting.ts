@@ -53,13 +53,6 @@ local is_moved = false
 
 local function is_writer(id) return string.sub(id, 1, 2) == 'w:' end
 
-local function promised(id) return tonumber(redis.call('HGET', alive, id) or '0') end
-
-local function leave(id)
-  redis.call('ZREM', queue, id)
-  redis.call('HDEL', alive, id)
-end
-
 -- HGET so that this connection tracks the gate; first, so that nothing after it is missed.
 local function look()
   local found = redis.call('HGET', KEYS[1], 'redcache:counted')

@@ -22,7 +22,9 @@ if left <= 0 then return {0} end
 -- Without the gate it would end, and somebody may have cut that short.
 local gate_ms = redis.call('PTTL', KEYS[1])
 if gate_ms >= 0 then left = math.min(left, gate_ms) end
-return {1, left, redis.call('ZCARD', ARGV[2]) > 0 and 1 or 0}
+-- Another type under the name of the queue says nothing of the lease.
+local waiting = redis.pcall('ZCARD', ARGV[2])
+return {1, left, type(waiting) == 'number' and waiting > 0 and 1 or 0}
 `,
 });
 

@@ -23,7 +23,7 @@ ${COUNTING_ARGS}
 ${COUNTING}
 -- Before the gate is looked at: one that is no gate any more ends the script there.
 if ARGV[6] == 'waiting' then
-  is_moved = redis.call('ZRANK', queue, me) == 0
+  is_moved = ask('ZRANK', queue, me) == 0
   leave(me)
   touch(turn .. me)
   touch(next .. me)

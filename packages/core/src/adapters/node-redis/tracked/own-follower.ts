@@ -1,4 +1,5 @@
-import { UnavailableError } from '../../../errors.ts';
+import type { Timer } from '../../../clock.ts';
+import { ConfigError, UnavailableError } from '../../../errors.ts';
 import type { Argument, CommandPort, Connection, SendOptions } from '../../../ports.ts';
 import type { ConnectionClient, SentinelClient } from '../clients.ts';
 import { portOf } from '../port.ts';
@@ -7,9 +8,14 @@ import { notSent } from '../ports/patience.ts';
 import type { ClientSideCache } from '../provider.ts';
 import { OwnClient } from './own-client.ts';
 
+/** The new master may take no connections yet, or the sentinels have to find yet another one. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
 /**
  * A tracked connection to the master that sentinels name: whenever the user's client has found
- * another master it is closed, and one to that is opened.
+ * another master it is closed, and one to that is opened. The client says only once that it has found
+ * one, so what can't be opened then, or is given up later, is tried again until it is closed.
  */
 export class OwnFollower implements CommandPort {
   readonly #sentinel: SentinelClient;
@@ -24,6 +30,8 @@ export class OwnFollower implements CommandPort {
   );
   /** Counts what was heard of masters, so that an answer about an earlier one is left alone. */
   #changes = 0;
+  #retry: Timer | undefined;
+  #pauseMs = FIRST_PAUSE_MS;
 
   /** `borrow`: answers a client of the sentinel that is connected to the master. */
   constructor(
@@ -75,23 +83,46 @@ export class OwnFollower implements CommandPort {
 
   readonly #onReady = (): void => {
     this.#drop();
-    // If it is gone again by then, the next one is told of.
-    this.open().catch(() => {});
+    this.#pauseMs = FIRST_PAUSE_MS;
+    this.#open();
   };
 
   readonly #drop = (): void => {
     this.#changes += 1;
+    this.#retry?.cancel();
     this.#stopListening();
     this.#own?.close();
     this.#own = undefined;
     this.#tell('down');
   };
 
+  #open(): void {
+    const changes = this.#changes;
+    this.open().catch((error: unknown) => {
+      // If it is gone again by now, the next one is told of. Two copies of a library stay two.
+      if (changes === this.#changes && !(error instanceof ConfigError)) this.#openLater();
+    });
+  }
+
+  #openLater(): void {
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+    this.#retry = this.#cache.engine.clock.setTimer(pauseMs, () => this.#open());
+    this.#retry.unref?.();
+  }
+
   #use(own: OwnClient): void {
     this.#own = own;
-    this.#stopListening = portOf(own.client).onConnection((connection) =>
-      this.#tell(connection === 'up' ? 'up' : 'down'),
-    );
+    this.#stopListening = portOf(own.client).onConnection((connection) => {
+      if (connection === 'up') this.#pauseMs = FIRST_PAUSE_MS;
+      this.#tell(connection === 'up' ? 'up' : 'down');
+    });
+    // The strategy of the user's client has given it up.
+    own.client.on('terminated', () => {
+      if (this.#own !== own) return;
+      this.#drop();
+      this.#openLater();
+    });
   }
 
   #tell(connection: Connection): void {

@@ -20,6 +20,7 @@ const OPTIONS = { maxStaleness: false } as const;
 
 const LRU = 'await lru.get(key)';
 const GET = 'await cache.get(key, loader)';
+const FAMILY = 'await family.get(id)';
 const BUILT_IN = 'await client.get(key), built in';
 
 export const hit: Scenario = {
@@ -52,6 +53,8 @@ async function openHit(url: string): Promise<Stage> {
   for (const key of keys) lru.set(key, VALUE);
   for (const key of keys) await cache.get(key, loader);
   for (const key of shortKeys) await namespaced.get(key, loader);
+  const family = namespaced.define({ name: 'family', load: (_: number) => VALUE });
+  for (const i of numbers) await family.get(i);
   for (const key of plainKeys) await client.set(key, VALUE);
   for (const key of plainKeys) for (const each of clients) await each.get(key);
   const before = notHits();
@@ -91,6 +94,13 @@ async function openHit(url: string): Promise<Stage> {
         },
       },
       {
+        name: FAMILY,
+        callsPerRun,
+        run: async () => {
+          for (let i = 0; i < TURNS; i += 1) for (const id of numbers) use(await family.get(id));
+        },
+      },
+      {
         name: 'await client.get(key), redcache',
         callsPerRun,
         run: async () => {
@@ -110,12 +120,14 @@ async function openHit(url: string): Promise<Stage> {
     // biome-ignore-end format: one line for each loop
     goals: [
       { subject: GET, of: LRU, atMost: 2.5 },
+      { subject: FAMILY, of: LRU, atMost: 2.5 },
       { subject: GET, of: BUILT_IN, atMost: 0.2 },
     ],
     check: async () => {
       assert.deepEqual(notHits(), before, 'every measured call must have been a local hit');
       for (const key of keys) assert.equal(await cache.get(key, loader), VALUE);
       for (const key of shortKeys) assert.equal(await namespaced.get(key, loader), VALUE);
+      for (const id of numbers) assert.equal(await family.get(id), VALUE);
       for (const key of plainKeys)
         for (const each of clients) assert.equal(await each.get(key), VALUE);
     },

@@ -1,50 +1,40 @@
-import {
-  ClosedError,
-  ConfigError,
-  type Duration,
-  type Entry,
-  type TrackingCache,
-} from '@redcache/core';
+import { ClosedError, ConfigError, type Duration } from '@redcache/core';
 import { selectsDatabase, type TrackedWay, trackedWay } from '@redcache/core/node-redis';
 import { checkKey, durationMs } from '@redcache/core/toolkit';
+import { Family } from './family/family.ts';
+import {
+  type FamilyOptions,
+  type FamilyRules,
+  type KeyNeeded,
+  readFamilyOptions,
+  type SchemaFamilyOptions,
+} from './family/family-options.ts';
+import type { Found, Peeked } from './found.ts';
 import { Groups } from './groups/groups.ts';
 import {
   type CacheOptions,
   checkTags,
   type GetOptions,
   readCacheOptions,
-  readGetOptions,
-  readSetOptions,
   type SetOptions,
-  type Wish,
+  type Settings,
 } from './options.ts';
-import { jittered, type Policy, tailMs } from './policy.ts';
-import type { Answer, Source } from './read/answer.ts';
-import type { Copy } from './read/copy.ts';
-import { judge } from './read/judgement.ts';
-import { type LoadAll, type Loader, type LoadMany, loadOne, loadSeveral } from './read/loader.ts';
-import { Reader } from './read/reader.ts';
+import { tailMs } from './policy.ts';
+import { type Loader, type LoadMany, loadOne, loadSeveral } from './read/loader.ts';
+import { Reader, type Wanted } from './read/reader.ts';
 import { Keyspace } from './redis/keyspace.ts';
-import { type CacheAsideStats, Counters } from './stats.ts';
-import { type Encoded, ValueFormat } from './value.ts';
+import type { Schema, SchemaInput, SchemaOutput } from './schema.ts';
+import { Shelf, type ShelfGround, type ShelfLoad } from './shelf.ts';
+import { type CacheAsideStats, Counters, sumOf } from './stats.ts';
+import { ValueFormat } from './value.ts';
 import { FencedWrites } from './write/fenced-writes.ts';
 import { UncertainKeys } from './write/uncertain.ts';
-import { throwFor, Writer } from './write/writer.ts';
 
-/** What {@link Cache.peek} answers. A known absence is a hit whose value is `undefined`. */
-export type Peeked<V> =
-  | { readonly hit: true; readonly value: V | undefined }
-  | { readonly hit: false };
-
-/** What {@link Cache.getEntry} answers. */
-export interface Found<V> {
-  /** `undefined` for a key that is absent. */
-  readonly value: V | undefined;
-  readonly source: Source;
-  /** Since it was written, in milliseconds. */
-  readonly ageMs: number;
-  /** For how long it is fresh yet; 0 for one that has aged, or was not stored. */
-  readonly remainingMs: number;
+/** A family, and the options that answer it again. */
+interface Defined {
+  readonly options: unknown;
+  readonly family: unknown;
+  readonly shelf: Shelf;
 }
 
 /**
@@ -52,17 +42,16 @@ export interface Found<V> {
  * fleet, and every local copy gone the moment the key changes.
  */
 export class Cache {
-  readonly #policy: Policy;
-  readonly #prefix: string;
-  readonly #engine: TrackingCache;
   readonly #way: TrackedWay;
   readonly #keyspace: Keyspace;
   readonly #groups: Groups;
-  readonly #format: ValueFormat;
-  readonly #counters = new Counters();
   readonly #uncertain: UncertainKeys;
   readonly #reader: Reader;
-  readonly #writer: Writer;
+  readonly #ground: ShelfGround;
+  readonly #settings: Settings;
+  /** Of the values that belong to no family. */
+  readonly #shelf: Shelf;
+  readonly #families = new Map<string, Defined>();
   #closing: Promise<void> | undefined;
   #isClosed = false;
 
@@ -77,24 +66,23 @@ export class Cache {
       );
     }
     const { engine } = way;
-    const counters = this.#counters;
     const hasSlots = !selectsDatabase(client);
     const keyspace = new Keyspace({ ...way, hasSlots }, clock, redisMs);
     const uncertain = new UncertainKeys(keyspace, clock);
+    const counters = new Counters();
     const writes = new FencedWrites({ engine, keyspace, uncertain, counters });
     const groups = new Groups({ engine, redis: keyspace, writes, prefix });
-    this.#policy = settings.policy;
-    this.#prefix = prefix;
-    this.#engine = engine;
+    const { maxLoadsWithoutRedis, policy } = settings;
+    const reader = new Reader({ engine, keyspace, groups, uncertain, maxLoadsWithoutRedis });
+    const format = new ValueFormat(settings.format);
     this.#way = way;
     this.#keyspace = keyspace;
     this.#groups = groups;
-    this.#format = new ValueFormat(settings.format);
     this.#uncertain = uncertain;
-    const { maxLoadsWithoutRedis } = settings;
-    const shared = { engine, keyspace, groups, uncertain, counters };
-    this.#reader = new Reader({ ...shared, maxLoadsWithoutRedis });
-    this.#writer = new Writer({ writes, keyspace, counters, prefix });
+    this.#reader = reader;
+    this.#settings = settings;
+    this.#ground = { engine, keyspace, groups, uncertain, reader, prefix };
+    this.#shelf = new Shelf(this.#ground, { policy, format, tags: undefined, counters });
   }
 
   /**
@@ -110,17 +98,10 @@ export class Cache {
    * Abort: rejects this caller with `signal.reason`; the load is aborted when all its callers left.
    */
   get<V>(key: string, loader?: Loader<V>, options?: GetOptions<V>): Promise<V | undefined> {
-    // The hot path: no options are looked at, nothing but the promise is made.
-    if (options === undefined && !this.#isClosed && typeof key === 'string') {
-      const entry = this.#engine.lookup(this.#prefix === '' ? key : this.#prefix + key);
-      if (entry !== undefined) {
-        const copy = entry.value as Copy;
-        if (copy.isPlain && copy.epoch >= this.#groups.clearedIn) {
-          if (entry.kind === 'present') this.#counters.localHits += 1;
-          else this.#counters.negativeHits += 1;
-          return Promise.resolve(this.#format.handOut(copy.value) as V);
-        }
-      }
+    if (options === undefined && typeof key === 'string') {
+      const shelf = this.#shelf;
+      const copy = shelf.plain(shelf.keyOf(key));
+      if (copy !== undefined) return Promise.resolve(shelf.handOut(copy.value) as V);
     }
     return this.#get(key, loader, options);
   }
@@ -130,74 +111,15 @@ export class Cache {
     loader: Loader<V> | undefined,
     options: GetOptions<V> | undefined,
   ): Promise<V | undefined> {
-    const { value } = await this.#find('get', key, loader, options);
-    return this.#format.handOut(value) as V | undefined;
+    const wanted = this.#wanted('get', key);
+    const { value } = await this.#shelf.find('get', wanted, one('get', loader), options);
+    return this.#shelf.handOut(value) as V | undefined;
   }
 
   /** As {@link get}, and where the value came from, how old it is and how long it is fresh. */
   async getEntry<V>(key: string, loader?: Loader<V>, options?: GetOptions<V>): Promise<Found<V>> {
-    const { value, source, copy } = await this.#find('getEntry', key, loader, options);
-    const nowMs = this.#engine.clock.nowMs();
-    return {
-      value: this.#format.handOut(value) as V | undefined,
-      source,
-      ageMs: copy?.ageMs(nowMs) ?? 0,
-      remainingMs: copy === undefined ? 0 : Math.max(0, copy.freshUntilMs - nowMs),
-    };
-  }
-
-  async #find<V>(
-    where: string,
-    key: string,
-    loader: Loader<V> | undefined,
-    options: GetOptions<V> | undefined,
-  ): Promise<Answer> {
-    this.#check(where, [key]);
-    checkFunction(where, 'loader', loader);
-    const wish = readGetOptions(where, options, this.#policy);
-    const load: LoadAll | undefined = loader && loadOne(loader);
-    const wanted = { name: key, key: this.#prefix + key };
-    wish.signal?.throwIfAborted();
-    const local = this.#lookUp(wanted, load, wish);
-    if (local !== undefined) return { value: local.value, source: 'local', copy: local };
-    const [answer] = await this.#reader.read([wanted], { load, format: this.#format, wish });
-    return answer as Answer;
-  }
-
-  /** The local copy, if it may be served; loads it anew behind if its time has come. */
-  #lookUp(
-    wanted: { readonly name: string; readonly key: string },
-    load: LoadAll | undefined,
-    wish: Wish,
-  ): Copy | undefined {
-    if (wish.refresh && load !== undefined) return undefined;
-    const entry = this.#engine.lookup(wanted.key);
-    if (entry === undefined) return undefined;
-    const copy = entry.value as Copy;
-    const { policy } = wish;
-    if (this.#groups.standing(copy) !== 'current') return undefined;
-    const judgement = judge(copy, policy, this.#engine.clock.nowMs(), Math.random());
-    switch (judgement) {
-      case 'fresh':
-        return this.#hit(entry, copy);
-      case 'early':
-      case 'hot':
-        this.#reader.refresh(wanted, copy, { load, format: this.#format, wish }, judgement);
-        return this.#hit(entry, copy);
-      case 'grace':
-        if (load !== undefined && (policy.softMs > 0 || copy.id === '')) return undefined;
-        this.#reader.refresh(wanted, copy, { load, format: this.#format, wish }, 'grace');
-        this.#counters.staleHits += 1;
-        return copy;
-      default:
-        return undefined;
-    }
-  }
-
-  #hit(entry: Entry, copy: Copy): Copy {
-    if (entry.kind === 'present') this.#counters.localHits += 1;
-    else this.#counters.negativeHits += 1;
-    return copy;
+    const wanted = this.#wanted('getEntry', key);
+    return this.#shelf.findEntry('getEntry', wanted, one('getEntry', loader), options);
   }
 
   /**
@@ -216,24 +138,11 @@ export class Cache {
   ): Promise<Map<string, V>> {
     this.#check('getMany', checkedList('getMany', keys));
     checkFunction('getMany', 'loadMany', loadMany);
-    const wish = readGetOptions('getMany', options, this.#policy);
-    const load: LoadAll | undefined = loadMany && loadSeveral(loadMany);
-    const values = new Map<string, unknown>();
-    const wanted: { name: string; key: string }[] = [];
-    for (const name of keys) {
-      if (values.has(name)) continue;
-      const one = { name, key: this.#prefix + name };
-      const copy = this.#lookUp(one, load, wish);
-      if (copy === undefined) wanted.push(one);
-      values.set(name, copy?.value);
-    }
-    if (wanted.length > 0) {
-      const read = await this.#reader.read(wanted, { load, format: this.#format, wish });
-      for (const [i, { name }] of wanted.entries()) values.set(name, read[i]?.value);
-    }
+    const load = { load: loadMany && loadSeveral(loadMany), apart: false };
+    const kept = await this.#shelf.findMany('getMany', keys, load, options);
     const found = new Map<string, V>();
-    for (const [name, value] of values)
-      if (value !== undefined) found.set(name, this.#format.handOut(value) as V);
+    for (const [name, value] of kept)
+      if (value !== undefined) found.set(name, this.#shelf.handOut(value) as V);
     return found;
   }
 
@@ -244,12 +153,7 @@ export class Cache {
    */
   peek<V>(key: string): Peeked<V> {
     this.#check('peek', [key]);
-    const entry = this.#engine.lookup(this.#prefix + key);
-    const copy = entry?.value as Copy | undefined;
-    if (copy === undefined || this.#groups.standing(copy) !== 'current') return { hit: false };
-    const leftMs = copy.freshUntilMs - this.#engine.clock.nowMs();
-    if (leftMs <= -this.#policy.graceMs) return { hit: false };
-    return { hit: true, value: this.#format.handOut(copy.value) as V | undefined };
+    return this.#shelf.peek(this.#shelf.keyOf(key));
   }
 
   /**
@@ -262,7 +166,7 @@ export class Cache {
    */
   async set<V>(key: string, value: V, options?: SetOptions<V>): Promise<void> {
     this.#check('set', [key]);
-    await this.#set('set', key, value, options);
+    await this.#shelf.set('set', key, value, options);
   }
 
   /**
@@ -275,36 +179,8 @@ export class Cache {
     options?: SetOptions<V>,
   ): Promise<void> {
     const values = new Map(entries);
-    const names = [...values.keys()];
-    this.#check('setMany', names);
-    readSetOptions('setMany', options, this.#policy);
-    await this.#each(names, (name) => this.#set('setMany', name, values.get(name) as V, options));
-  }
-
-  async #set<V>(
-    where: string,
-    key: string,
-    value: V,
-    options: SetOptions<V> | undefined,
-  ): Promise<void> {
-    const { policy, tags, ttlMs } = readSetOptions(where, options, this.#policy);
-    const isAbsent = value === undefined;
-    const freshMs = jittered(ttlMs ?? (isAbsent ? policy.negativeTtlMs : policy.ttlMs), policy);
-    const answered = typeof tags === 'function' ? tags(value as never) : (tags ?? []);
-    const member = {
-      epoch: await this.#groups.now(),
-      tags: isAbsent ? [] : checkTags(answered, `${where}: tags`),
-    };
-    const facts = { ttlMs: freshMs, tailMs: isAbsent ? 0 : tailMs(policy), loadMs: 0, ...member };
-    const encoding = this.#format.encode(value, key, facts);
-    const { envelope, header }: Encoded = encoding instanceof Promise ? await encoding : encoding;
-    const keptMs = header.ttlMs + header.tailMs;
-    await Promise.all([
-      this.#writer.set(key, envelope, keptMs),
-      // Without it the value counts as outdated at its first look.
-      this.#groups.keep(member, keptMs).catch(() => {}),
-    ]);
-    this.#reader.wrote(this.#prefix + key);
+    this.#check('setMany', [...values.keys()]);
+    await this.#shelf.setMany('setMany', values, options);
   }
 
   /**
@@ -317,7 +193,7 @@ export class Cache {
    */
   async delete(key: string): Promise<void> {
     this.#check('delete', [key]);
-    await this.#delete([key]);
+    await this.#shelf.delete([key]);
   }
 
   /**
@@ -329,12 +205,7 @@ export class Cache {
    */
   async deleteMany(keys: readonly string[]): Promise<void> {
     this.#check('deleteMany', checkedList('deleteMany', keys));
-    if (keys.length > 0) await this.#delete([...new Set(keys)]);
-  }
-
-  async #delete(names: readonly string[]): Promise<void> {
-    await this.#writer.delete(names);
-    for (const name of names) this.#reader.wrote(this.#prefix + name);
+    await this.#shelf.delete([...new Set(keys)]);
   }
 
   /**
@@ -345,7 +216,7 @@ export class Cache {
    */
   async touch(key: string, ttl: Duration): Promise<boolean> {
     this.#check('touch', [key]);
-    return this.#writer.touch(key, durationMs(ttl, 'touch: ttl'));
+    return this.#shelf.touch(key, durationMs(ttl, 'touch: ttl'));
   }
 
   /**
@@ -356,11 +227,7 @@ export class Cache {
   async touchMany(keys: readonly string[], ttl: Duration): Promise<Set<string>> {
     this.#check('touchMany', checkedList('touchMany', keys));
     const ttlMs = durationMs(ttl, 'touchMany: ttl');
-    const touched = new Set<string>();
-    await this.#each([...new Set(keys)], async (name) => {
-      if (await this.#writer.touch(name, ttlMs)) touched.add(name);
-    });
-    return touched;
+    return this.#shelf.touchMany([...new Set(keys)], ttlMs);
   }
 
   /**
@@ -373,7 +240,7 @@ export class Cache {
    */
   async expire(key: string): Promise<boolean> {
     this.#check('expire', [key]);
-    return this.#writer.expire(key);
+    return this.#shelf.expire(key);
   }
 
   /**
@@ -389,7 +256,8 @@ export class Cache {
   async invalidateTag(tag: string): Promise<void> {
     this.#check('invalidateTag', []);
     checkTags([tag], 'invalidateTag');
-    await this.#groups.invalidateTag(tag, this.#policy.ttlMs + tailMs(this.#policy));
+    const lives = this.#shelves().map(({ policy }) => policy.ttlMs + tailMs(policy));
+    await this.#groups.invalidateTag(tag, Math.max(...lives));
   }
 
   /**
@@ -401,9 +269,40 @@ export class Cache {
     await this.#groups.clear();
   }
 
+  /**
+   * Values of one kind, by ids of their own instead of keys, with a loader, a form and a policy of their
+   * own. What it does not say is as in the cache. Its keys are `<name>:<key(id)>`, under the namespace;
+   * nothing else should read or write them, but the cache may delete them. Sends nothing.
+   *
+   * The same options answer the same family.
+   * Throws: `ConfigError` for bad options, and for a name that has been given to another family.
+   */
+  define<Id, S extends Schema>(
+    options: SchemaFamilyOptions<Id, S> & KeyNeeded<Id>,
+  ): Family<Id, SchemaOutput<S>, SchemaInput<S>>;
+  define<Id, V>(options: FamilyOptions<Id, V> & KeyNeeded<Id>): Family<Id, V>;
+  define<Id>(options: FamilyRules<Id, unknown>): Family<Id, unknown> {
+    this.#check('define', []);
+    const settings = readFamilyOptions(options, this.#settings);
+    const { name } = settings;
+    const known = this.#families.get(name);
+    if (known !== undefined && known.options !== options)
+      throw new ConfigError(`define: there is a family '${name}' already`);
+    if (known !== undefined) return known.family as Family<Id, unknown>;
+    const format = new ValueFormat(settings.format);
+    const shelf = new Shelf(this.#ground, { ...settings, format, counters: new Counters() });
+    const family = new Family<Id, unknown>(shelf, settings);
+    this.#families.set(name, { options, family, shelf });
+    return family;
+  }
+
+  /** Of all there is in this cache; what was of families once more by their names. */
   stats(): CacheAsideStats {
-    const { refreshes, ...counters } = this.#counters;
-    return { ...counters, refreshes: { ...refreshes }, uncertainKeys: this.#uncertain.size };
+    const families = Object.fromEntries(
+      [...this.#families].map(([name, { shelf }]) => [name, shelf.counters.snapshot()]),
+    );
+    const all = this.#shelves().map(({ counters }) => counters.snapshot());
+    return { ...sumOf(all), uncertainKeys: this.#uncertain.size, families };
   }
 
   /**
@@ -413,6 +312,7 @@ export class Cache {
   close(): Promise<void> {
     // First of all: a loader that is told to stop may ask for more.
     this.#isClosed = true;
+    for (const shelf of this.#shelves()) shelf.close();
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -429,13 +329,13 @@ export class Cache {
     return this.close();
   }
 
-  /** Does something for each key; what fails for one keeps it from no other. */
-  async #each(names: readonly string[], act: (name: string) => Promise<void>): Promise<void> {
-    const outcomes = await Promise.allSettled(names.map(act));
-    const errors = new Map<string, unknown>();
-    for (const [i, outcome] of outcomes.entries())
-      if (outcome.status === 'rejected') errors.set(names[i] as string, outcome.reason);
-    throwFor(names, errors);
+  #shelves(): Shelf[] {
+    return [this.#shelf, ...Array.from(this.#families.values(), ({ shelf }) => shelf)];
+  }
+
+  #wanted(method: string, key: string): Wanted {
+    this.#check(method, [key]);
+    return { name: key, key: this.#shelf.keyOf(key) };
   }
 
   #check(method: string, keys: readonly unknown[]): void {
@@ -462,4 +362,9 @@ function checkedList(method: string, keys: unknown): readonly string[] {
 function checkFunction(method: string, name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function')
     throw new ConfigError(`${method}: ${name} must be a function`);
+}
+
+function one<V>(method: string, loader: Loader<V> | undefined): ShelfLoad {
+  checkFunction(method, 'loader', loader);
+  return { load: loader && loadOne(loader), apart: false };
 }

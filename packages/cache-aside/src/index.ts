@@ -1,9 +1,21 @@
-export { Cache, createCache, type Found, type Peeked } from './cache.ts';
+export { Cache, createCache } from './cache.ts';
 export type { CacheChannels } from './channels.ts';
 export type { BinaryCodec, Codec, TextCodec } from './codecs/codec.ts';
 export type { CodecOption } from './codecs/named.ts';
 export type { CompressionAlgorithm, CompressOptions } from './compression.ts';
 export { BatchError, CodecError, LoadTimeoutError, SchemaError } from './errors.ts';
+export type { Family } from './family/family.ts';
+export type {
+  FamilyOptions,
+  FamilyRules,
+  KeyNeeded,
+  LoadById,
+  LoadByIds,
+  LoadsById,
+  PlainId,
+  SchemaFamilyOptions,
+} from './family/family-options.ts';
+export type { Found, Peeked } from './found.ts';
 export type { Freeze } from './freeze.ts';
 export type {
   CacheOptions,
@@ -15,5 +27,5 @@ export type {
 export type { PolicyOptions, TimeoutOptions } from './policy.ts';
 export type { Source } from './read/answer.ts';
 export type { LoadContext, Loader, LoadMany, Loads } from './read/loader.ts';
-export type { Schema } from './schema.ts';
-export type { CacheAsideStats } from './stats.ts';
+export type { Schema, SchemaInput, SchemaOutput } from './schema.ts';
+export type { CacheAsideStats, FamilyStats } from './stats.ts';

@@ -98,7 +98,7 @@ export interface Keeping {
 
 const MOST_LOADS = 100_000;
 
-const freeze: OptionReader<Freeze> = (value, name) => {
+export const freeze: OptionReader<Freeze> = (value, name) => {
   if (value !== true && value !== false && value !== 'clone')
     throw new ConfigError(`${name} must be true, false or 'clone'`);
   return value;
@@ -113,7 +113,7 @@ export function checkTags(value: unknown, name: string): readonly string[] {
   return [...new Set(value as string[])];
 }
 
-const tags: OptionReader<Tags<never> | undefined> = (value, name) => {
+export const tags: OptionReader<Tags<never> | undefined> = (value, name) => {
   if (value === undefined || typeof value === 'function') return value as Tags<never> | undefined;
   return checkTags(value, name);
 };

@@ -100,10 +100,10 @@ export function jittered(ttlMs: number, { ttlJitter }: Policy): number {
   return ttlJitter === 0 ? ttlMs : Math.max(1, Math.round(ttlMs * (1 - ttlJitter * Math.random())));
 }
 
-const offOr =
-  <T, F>(reader: OptionReader<T>, off: F): OptionReader<T | F> =>
-  (value, name) =>
-    value === false ? off : reader(value, name);
+/** `off`: what `false` stands for. */
+export function offOr<T, F>(reader: OptionReader<T>, off: F): OptionReader<T | F> {
+  return (value, name) => (value === false ? off : reader(value, name));
+}
 
 const positive: OptionReader<number> = (value, name) => {
   if (typeof value !== 'number' || !(value > 0 && value < Number.POSITIVE_INFINITY))

@@ -5,6 +5,10 @@ import { SchemaError } from './errors.ts';
 /** Any schema that follows Standard Schema: of Zod, Valibot, ArkType and others. */
 export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
 
+/** What a schema takes, and what it makes of it. */
+export type SchemaInput<S extends Schema> = StandardSchemaV1.InferInput<S>;
+export type SchemaOutput<S extends Schema> = StandardSchemaV1.InferOutput<S>;
+
 export type Validated<V> =
   | { readonly ok: true; readonly value: V }
   | { readonly ok: false; readonly error: SchemaError };

@@ -31,7 +31,12 @@ export interface CacheAsideStats {
   /** Deletes and writes that went unanswered, and how many of their keys still are out of use. */
   readonly unknownOutcomes: number;
   readonly uncertainKeys: number;
+  /** What of the above was of families, by their names. */
+  readonly families: Readonly<Record<string, FamilyStats>>;
 }
+
+/** Counters of one family of values. */
+export type FamilyStats = Omit<CacheAsideStats, 'uncertainKeys' | 'families'>;
 
 export class Counters {
   staleHits = 0;
@@ -55,4 +60,23 @@ export class Counters {
   refreshed(cause: RefreshCause): void {
     this.refreshes[cause] += 1;
   }
+
+  /** As they are now. */
+  snapshot(): FamilyStats {
+    return { ...this, refreshes: { ...this.refreshes } };
+  }
+}
+
+/** What several have counted, together. */
+export function sumOf(all: readonly FamilyStats[]): FamilyStats {
+  const sum: Record<string, unknown> & { refreshes: Record<string, number> } = { refreshes: {} };
+  for (const { refreshes, ...counters } of all) {
+    addTo(sum as Record<string, number>, counters);
+    addTo(sum.refreshes, refreshes);
+  }
+  return sum as unknown as FamilyStats;
+}
+
+function addTo(sum: Record<string, number>, counted: Readonly<Record<string, number>>): void {
+  for (const [name, count] of Object.entries(counted)) sum[name] = (sum[name] ?? 0) + count;
 }

@@ -21,7 +21,6 @@ export interface LoadingParts {
   readonly engine: TrackingCache;
   readonly keyspace: Keyspace;
   readonly groups: Groups;
-  readonly counters: Counters;
   readonly flights: SingleFlight<SharedRead>;
   readonly background: Background;
   readonly slots: LoadSlots;
@@ -38,11 +37,11 @@ export class Loading {
 
   /** Never rejects: what goes wrong reaches the callers of the keys. */
   async load(claims: readonly Claim[]): Promise<void> {
-    const load = claims[0]?.read.load;
-    if (load === undefined) return;
+    const { load, counters } = claims[0]?.read ?? {};
+    if (load === undefined || counters === undefined) return;
     const guards = claims.map((claim) => this.#watchLoad(claim));
     try {
-      const loaded = await this.#run(load, claims);
+      const loaded = await this.#run(load, claims, counters);
       if (loaded === 'gave up') return await this.#loadUntold(claims);
       await Promise.all(claims.map((claim) => this.#finish(claim, loaded)));
     } catch (error) {
@@ -74,8 +73,12 @@ export class Loading {
     return engine.guard([key], onBroken, keyspace.sessionFor(key));
   }
 
-  async #run(load: LoadAll, claims: readonly Claim[]): Promise<Loaded | 'gave up'> {
-    const { counters, engine, slots } = this.#parts;
+  async #run(
+    load: LoadAll,
+    claims: readonly Claim[],
+    counters: Counters,
+  ): Promise<Loaded | 'gave up'> {
+    const { engine, slots } = this.#parts;
     const names = claims.map(({ read }) => read.name);
     const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
     const isLeased = claims.every(({ lease }) => lease !== undefined);
@@ -115,8 +118,8 @@ export class Loading {
   }
 
   #failed({ read, lease }: Claim, error: unknown): void {
-    const { background, errors, engine, counters } = this.#parts;
-    const { key, shared, policy } = read;
+    const { background, errors, engine } = this.#parts;
+    const { key, shared, policy, counters } = read;
     if (lease !== undefined) background.track(lease.life.release());
     const isAbandoned = shared.signal.aborted;
     if (!isAbandoned) errors.note(key, error, policy.errorTtlMs);
@@ -181,8 +184,8 @@ export class Loading {
 
   /** Stores what was loaded in Redis, if our lease still stands (I8), and keeps a copy here. */
   async #fill(read: Reading, lease: LoadLease, encoded: Encoded): Promise<Copy | undefined> {
-    const { engine, keyspace, groups, background, counters } = this.#parts;
-    const { key, shared, policy } = read;
+    const { engine, keyspace, groups, background } = this.#parts;
+    const { key, shared, policy, counters } = read;
     const { header } = encoded;
     const leftMs = header.ttlMs + header.tailMs;
     const guard = engine.guard([key], () => shared.detach(), keyspace.sessionFor(key));

@@ -30,6 +30,8 @@ import { Wake } from './wake.ts';
 
 /** A waiter tries again this long after the lease it saw must have ended, in case no push comes. */
 const SLACK_MS = 10;
+/** As many keys of one call are loaded at a time by a loader that takes one. */
+const MOST_SIDE_BY_SIDE = 32;
 /** As much of what is to be replaced is named to Redis: any header begins with less. */
 const NAMED_BYTES = 160;
 
@@ -55,8 +57,12 @@ export interface Wanted {
 /** How what is wanted is read and written. */
 export interface Manner {
   readonly load: LoadAll | undefined;
+  /** The loader is called for each key by itself, a bounded number of them at a time. */
+  readonly loadsApart: boolean;
   readonly format: ValueFormat;
   readonly wish: Wish;
+  /** Who counts what becomes of it. */
+  readonly counters: Counters;
 }
 
 /**
@@ -70,7 +76,6 @@ export class Reader {
   readonly #keyspace: Keyspace;
   readonly #groups: Groups;
   readonly #uncertain: UncertainKeys;
-  readonly #counters: Counters;
   readonly #clock: Clock;
   readonly #loads = new SingleFlight<SharedRead>();
   readonly #looks = new SingleFlight<SharedRead>();
@@ -86,14 +91,12 @@ export class Reader {
     readonly keyspace: Keyspace;
     readonly groups: Groups;
     readonly uncertain: UncertainKeys;
-    readonly counters: Counters;
     readonly maxLoadsWithoutRedis: number;
   }) {
     this.#engine = parts.engine;
     this.#keyspace = parts.keyspace;
     this.#groups = parts.groups;
     this.#uncertain = parts.uncertain;
-    this.#counters = parts.counters;
     this.#clock = parts.engine.clock;
     this.#errors = new RecentErrors(this.#clock);
     this.#loading = new Loading({
@@ -113,7 +116,7 @@ export class Reader {
    * `fill`; `refresh-acquire` and `refresh-fill` for one that has aged. Joining costs nothing.
    */
   async read(wanted: readonly Wanted[], manner: Manner): Promise<Answer[]> {
-    const { load, wish } = manner;
+    const { load, wish, counters } = manner;
     const { signal, refresh } = wish;
     signal?.throwIfAborted();
     const flights = load === undefined ? this.#looks : this.#loads;
@@ -123,7 +126,7 @@ export class Reader {
       const failed = load === undefined || refresh ? undefined : this.#errors.find(key);
       if (failed !== undefined) return Promise.reject(failed.error);
       const joined = refresh ? undefined : flights.joinable(key);
-      if (joined !== undefined) this.#counters.coalesced += 1;
+      if (joined !== undefined) counters.coalesced += 1;
       const shared = joined ?? flights.begin(this.#sharedRead(key, manner));
       if (joined === undefined) led.push(this.#reading({ name, key }, manner, shared));
       return shared.join(leave?.signal ?? signal);
@@ -142,8 +145,8 @@ export class Reader {
     const run = AsyncResource.bind(() => this.#refresh({ name, key }, copy, manner));
     this.#refreshes.ask(key, run);
     const dropped = this.#refreshes.dropped - before;
-    this.#counters.refreshesDropped += dropped;
-    if (dropped === 0) this.#counters.refreshed(cause);
+    manner.counters.refreshesDropped += dropped;
+    if (dropped === 0) manner.counters.refreshed(cause);
   }
 
   /** Somebody has written the key: what a loader said of it before counts no more. */
@@ -164,12 +167,13 @@ export class Reader {
     return new SharedRead(flights, key, wish.policy.onAbandoned === 'finish');
   }
 
-  #reading({ name, key }: Wanted, { load, format, wish }: Manner, shared: SharedRead): Reading {
-    const { policy, tags, refresh } = wish;
+  #reading({ name, key }: Wanted, manner: Manner, shared: SharedRead): Reading {
+    const { load, loadsApart, format, counters } = manner;
+    const { policy, tags, refresh } = manner.wish;
     const giveUpAtMs = this.#clock.nowMs() + policy.hardMs;
     const renews = refresh && load !== undefined;
-    const aged = undefined;
-    return { name, key, shared, load, policy, format, tags, renews, giveUpAtMs, aged };
+    const how = { load, loadsApart, policy, format, tags, counters };
+    return { name, key, shared, ...how, renews, giveUpAtMs, aged: undefined };
   }
 
   async #refresh(wanted: Wanted, copy: Copy, manner: Manner): Promise<void> {
@@ -243,8 +247,19 @@ export class Reader {
       }
     };
     await Promise.all(led.map((read, i) => act(read, looks[i] as Look)));
-    if (claims.length > 0) await this.#loading.load(claims);
+    if (claims.length > 0) await this.#load(claims);
     await Promise.all(waits);
+  }
+
+  /** By one call for all, or by one for each where the loader knows no other way. */
+  async #load(claims: readonly Claim[]): Promise<void> {
+    if (claims.length === 1 || claims[0]?.read.loadsApart !== true)
+      return this.#loading.load(claims);
+    const queue = claims.values();
+    const next = async (): Promise<void> => {
+      for (const claim of queue) await this.#loading.load([claim]);
+    };
+    await Promise.all(Array.from({ length: MOST_SIDE_BY_SIDE }, next));
   }
 
   /** Looks into Redis, but for keys about which it is not to be believed now (I13). */
@@ -396,23 +411,23 @@ export class Reader {
 
   /** What age makes of a value that nobody has changed. */
   #judged(read: Reading, copy: Copy): Look {
-    const { policy, load, renews, name, key } = read;
+    const { policy, load, renews, name, key, counters } = read;
     if (renews) return { is: 'aged', copy };
     const judgement = judge(copy, policy, this.#clock.nowMs(), Math.random());
     const answer: Answer = { value: copy.value, source: 'redis', copy };
     switch (judgement) {
       case 'fresh':
-        this.#counters.redisHits += 1;
+        counters.redisHits += 1;
         return { is: 'answer', answer };
       case 'early':
       case 'hot':
-        this.#counters.redisHits += 1;
+        counters.redisHits += 1;
         this.refresh({ name, key }, copy, mannerOf(read), judgement);
         return { is: 'answer', answer };
       case 'grace':
         if (load !== undefined && (policy.softMs > 0 || copy.id === ''))
           return { is: 'aged', copy };
-        this.#counters.staleHits += 1;
+        counters.staleHits += 1;
         this.refresh({ name, key }, copy, mannerOf(read), 'grace');
         return { is: 'answer', answer };
       default:
@@ -438,10 +453,10 @@ export class Reader {
     return taken;
   }
 
-  #serveAfter({ shared }: Reading, copy: Copy, softMs: number): void {
+  #serveAfter({ shared, counters }: Reading, copy: Copy, softMs: number): void {
     const timer = this.#clock.setTimer(softMs, () => {
       if (shared.landed) return;
-      this.#counters.staleHits += 1;
+      counters.staleHits += 1;
       shared.offer({ value: copy.value, source: 'redis', copy });
     });
     const stop = (): void => timer.cancel();
@@ -449,19 +464,19 @@ export class Reader {
   }
 
   async #waitAndRetry(read: Reading, { leftMs, wake }: Look & { is: 'loading' }): Promise<void> {
-    const { key, shared, giveUpAtMs } = read;
+    const { key, shared, giveUpAtMs, counters } = read;
     if (read.load === undefined) {
       wake.disarm();
       return shared.land(NOTHING);
     }
     this.#loads.reattach(shared);
-    this.#counters.waits += 1;
+    counters.waits += 1;
     const patienceMs = giveUpAtMs - this.#clock.nowMs();
     const cause = await wake.wait(this.#clock, Math.min(leftMs, patienceMs), shared.signal);
     if (cause === 'aborted' || shared.landed) return;
     publish('redcache:cache:woken', () => ({ key, cause }));
-    if (cause === 'push') this.#counters.wokenByPush += 1;
-    if (cause === 'timer') this.#counters.wokenByTimer += 1;
+    if (cause === 'push') counters.wokenByPush += 1;
+    if (cause === 'timer') counters.wokenByTimer += 1;
     return this.#again(read);
   }
 
@@ -473,7 +488,7 @@ export class Reader {
   }
 
   #withoutRedis(read: Reading, error: unknown, claims: Claim[]): void {
-    this.#counters.unavailable += 1;
+    read.counters.unavailable += 1;
     publish('redcache:cache:unavailable', () => ({ key: read.key, error }));
     if (read.policy.onUnavailable === 'throw') read.shared.fail(error);
     else if (read.load === undefined) read.shared.land(NOTHING);
@@ -559,8 +574,9 @@ export class Reader {
   }
 }
 
-function mannerOf({ load, format, policy, tags }: Reading): Manner {
-  return { load, format, wish: { policy, tags, signal: undefined, refresh: false } };
+function mannerOf({ load, loadsApart, format, policy, tags, counters }: Reading): Manner {
+  const wish = { policy, tags, signal: undefined, refresh: false };
+  return { load, loadsApart, format, wish, counters };
 }
 
 function outdated({ id, value }: Copy): Look {

@@ -2,6 +2,7 @@ import type { Lease } from '@redcache/locks/lease';
 import type { Tags } from '../options.ts';
 import type { Policy } from '../policy.ts';
 import type { Content } from '../redis/keyspace.ts';
+import type { Counters } from '../stats.ts';
 import type { ValueFormat } from '../value.ts';
 import type { Copy } from './copy.ts';
 import type { LoadAll } from './loader.ts';
@@ -14,9 +15,11 @@ export interface Reading {
   readonly key: string;
   readonly shared: SharedRead;
   readonly load: LoadAll | undefined;
+  readonly loadsApart: boolean;
   readonly policy: Policy;
   readonly format: ValueFormat;
   readonly tags: Tags<never> | undefined;
+  readonly counters: Counters;
   /** Whatever there is, it is loaded anew. */
   readonly renews: boolean;
   readonly giveUpAtMs: number;

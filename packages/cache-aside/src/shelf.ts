@@ -1,0 +1,294 @@
+import { ClosedError, type Entry, type TrackingCache } from '@redcache/core';
+import { type Found, foundIn, type Peeked } from './found.ts';
+import type { Groups } from './groups/groups.ts';
+import { KeyMemo } from './key-memo.ts';
+import {
+  checkTags,
+  type GetOptions,
+  readGetOptions,
+  readSetOptions,
+  type SetOptions,
+  type Tags,
+} from './options.ts';
+import { jittered, type Policy, tailMs } from './policy.ts';
+import type { Answer } from './read/answer.ts';
+import type { Copy } from './read/copy.ts';
+import { judge } from './read/judgement.ts';
+import type { LoadAll } from './read/loader.ts';
+import type { Manner, Reader, Wanted } from './read/reader.ts';
+import type { Keyspace } from './redis/keyspace.ts';
+import type { Counters } from './stats.ts';
+import type { Encoded, ValueFormat } from './value.ts';
+import { FencedWrites } from './write/fenced-writes.ts';
+import type { UncertainKeys } from './write/uncertain.ts';
+import { throwFor, Writer } from './write/writer.ts';
+
+/** What all shelves of a cache stand on. */
+export interface ShelfGround {
+  readonly engine: TrackingCache;
+  readonly keyspace: Keyspace;
+  readonly groups: Groups;
+  readonly uncertain: UncertainKeys;
+  readonly reader: Reader;
+  /** Of the namespace. */
+  readonly prefix: string;
+}
+
+/** What the values of a shelf have in common. */
+export interface ShelfKind {
+  readonly policy: Policy;
+  readonly format: ValueFormat;
+  readonly tags: Tags<never> | undefined;
+  readonly counters: Counters;
+}
+
+/** How a call loads what is not there. `apart`: each key by itself. */
+export interface ShelfLoad {
+  readonly load: LoadAll | undefined;
+  readonly apart: boolean;
+}
+
+/**
+ * Values of one kind, by the names that a cache knows them by: what is read and written in the same
+ * form and by the same policy, and counted together. The cache itself has one, and each of its families.
+ */
+export class Shelf {
+  readonly counters: Counters;
+  readonly policy: Policy;
+  readonly #prefix: string;
+  readonly #keys = new KeyMemo<string>();
+  readonly #engine: TrackingCache;
+  readonly #groups: Groups;
+  readonly #reader: Reader;
+  readonly #writer: Writer;
+  readonly #format: ValueFormat;
+  readonly #tags: Tags<never> | undefined;
+  #isClosed = false;
+
+  constructor(ground: ShelfGround, kind: ShelfKind) {
+    const { engine, keyspace, uncertain, prefix } = ground;
+    const { counters } = kind;
+    const writes = new FencedWrites({ engine, keyspace, uncertain, counters });
+    this.counters = counters;
+    this.policy = kind.policy;
+    this.#prefix = prefix;
+    this.#engine = engine;
+    this.#groups = ground.groups;
+    this.#reader = ground.reader;
+    this.#writer = new Writer({ writes, keyspace, counters, prefix });
+    this.#format = kind.format;
+    this.#tags = kind.tags;
+  }
+
+  /** What a name is called in Redis. */
+  keyOf(name: string): string {
+    if (this.#prefix === '') return name;
+    return this.#keys.find(name) ?? this.#newKeyOf(name);
+  }
+
+  #newKeyOf(name: string): string {
+    const key = this.#prefix + name;
+    this.#keys.keep(name, key);
+    return key;
+  }
+
+  /**
+   * The local copy that is served as it is, whatever the policy says: the hot path. It looks at no
+   * options and makes nothing; whoever finds nothing here asks {@link find}.
+   */
+  plain(key: string): Copy | undefined {
+    const entry = this.#engine.lookup(key);
+    if (entry === undefined) return undefined;
+    const copy = entry.value as Copy;
+    if (!copy.isPlain || copy.epoch < this.#groups.clearedIn || this.#isClosed) return undefined;
+    return this.#hit(entry, copy);
+  }
+
+  /** What a caller gets of what is kept here. */
+  handOut(value: unknown): unknown {
+    return this.#format.handOut(value);
+  }
+
+  async find(
+    where: string,
+    wanted: Wanted,
+    load: ShelfLoad,
+    options: GetOptions<never> | undefined,
+  ): Promise<Answer> {
+    const manner = this.#manner(where, load, options);
+    manner.wish.signal?.throwIfAborted();
+    const local = this.#lookUp(wanted, manner);
+    if (local !== undefined) return { value: local.value, source: 'local', copy: local };
+    const [answer] = await this.#reader.read([wanted], manner);
+    return answer as Answer;
+  }
+
+  async findEntry<V>(
+    where: string,
+    wanted: Wanted,
+    load: ShelfLoad,
+    options: GetOptions<never> | undefined,
+  ): Promise<Found<V>> {
+    const answer = await this.find(where, wanted, load, options);
+    const value = this.handOut(answer.value) as V | undefined;
+    return foundIn(answer, value, this.#engine.clock.nowMs());
+  }
+
+  /** The values that are kept of these names, by name, in their order; `undefined` for absent ones. */
+  async findMany(
+    where: string,
+    names: Iterable<string>,
+    load: ShelfLoad,
+    options: GetOptions<never> | undefined,
+  ): Promise<Map<string, unknown>> {
+    const manner = this.#manner(where, load, options);
+    const values = new Map<string, unknown>();
+    const wanted: Wanted[] = [];
+    for (const name of names) {
+      if (values.has(name)) continue;
+      const one = { name, key: this.keyOf(name) };
+      const copy = this.#lookUp(one, manner);
+      if (copy === undefined) wanted.push(one);
+      values.set(name, copy?.value);
+    }
+    if (wanted.length > 0) {
+      const read = await this.#reader.read(wanted, manner);
+      for (const [i, { name }] of wanted.entries()) values.set(name, read[i]?.value);
+    }
+    return values;
+  }
+
+  peek<V>(key: string): Peeked<V> {
+    const entry = this.#engine.lookup(key);
+    const copy = entry?.value as Copy | undefined;
+    if (copy === undefined || this.#groups.standing(copy) !== 'current') return { hit: false };
+    const leftMs = copy.freshUntilMs - this.#engine.clock.nowMs();
+    if (leftMs <= -this.policy.graceMs) return { hit: false };
+    return { hit: true, value: this.#format.handOut(copy.value) as V | undefined };
+  }
+
+  async set(
+    where: string,
+    name: string,
+    value: unknown,
+    options: SetOptions<never> | undefined,
+  ): Promise<void> {
+    const { policy, tags = this.#tags, ttlMs } = readSetOptions(where, options, this.policy);
+    const isAbsent = value === undefined;
+    const freshMs = jittered(ttlMs ?? (isAbsent ? policy.negativeTtlMs : policy.ttlMs), policy);
+    const answered = typeof tags === 'function' ? tagsBy(tags, value) : (tags ?? []);
+    const member = {
+      epoch: await this.#groups.now(),
+      tags: isAbsent ? [] : checkTags(answered, `${where}: tags`),
+    };
+    const facts = { ttlMs: freshMs, tailMs: isAbsent ? 0 : tailMs(policy), loadMs: 0, ...member };
+    const encoding = this.#format.encode(value, name, facts);
+    const { envelope, header }: Encoded = encoding instanceof Promise ? await encoding : encoding;
+    const keptMs = header.ttlMs + header.tailMs;
+    await Promise.all([
+      this.#writer.set(name, envelope, keptMs),
+      // Without it the value counts as outdated at its first look.
+      this.#groups.keep(member, keptMs).catch(() => {}),
+    ]);
+    this.#reader.wrote(this.keyOf(name));
+  }
+
+  async setMany(
+    where: string,
+    values: ReadonlyMap<string, unknown>,
+    options: SetOptions<never> | undefined,
+  ): Promise<void> {
+    readSetOptions(where, options, this.policy);
+    await this.#each([...values.keys()], (name) =>
+      this.set(where, name, values.get(name), options),
+    );
+  }
+
+  async delete(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    await this.#writer.delete(names);
+    for (const name of names) this.#reader.wrote(this.keyOf(name));
+  }
+
+  touch(name: string, ttlMs: number): Promise<boolean> {
+    return this.#writer.touch(name, ttlMs);
+  }
+
+  async touchMany(names: readonly string[], ttlMs: number): Promise<Set<string>> {
+    const touched = new Set<string>();
+    await this.#each(names, async (name) => {
+      if (await this.#writer.touch(name, ttlMs)) touched.add(name);
+    });
+    return touched;
+  }
+
+  expire(name: string): Promise<boolean> {
+    return this.#writer.expire(name);
+  }
+
+  checkOpen(where: string): void {
+    if (this.#isClosed) throw new ClosedError(`${where}: the cache is closed`);
+  }
+
+  /** Nothing is served any more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** The local copy, if it may be served; loads it anew behind if its time has come. */
+  #lookUp(wanted: Wanted, manner: Manner): Copy | undefined {
+    const { load, wish } = manner;
+    if (wish.refresh && load !== undefined) return undefined;
+    const entry = this.#engine.lookup(wanted.key);
+    if (entry === undefined) return undefined;
+    const copy = entry.value as Copy;
+    const { policy } = wish;
+    if (this.#groups.standing(copy) !== 'current') return undefined;
+    const judgement = judge(copy, policy, this.#engine.clock.nowMs(), Math.random());
+    switch (judgement) {
+      case 'fresh':
+        return this.#hit(entry, copy);
+      case 'early':
+      case 'hot':
+        this.#reader.refresh(wanted, copy, manner, judgement);
+        return this.#hit(entry, copy);
+      case 'grace':
+        if (load !== undefined && (policy.softMs > 0 || copy.id === '')) return undefined;
+        this.#reader.refresh(wanted, copy, manner, 'grace');
+        this.counters.staleHits += 1;
+        return copy;
+      default:
+        return undefined;
+    }
+  }
+
+  #hit(entry: Entry, copy: Copy): Copy {
+    if (entry.kind === 'present') this.counters.localHits += 1;
+    else this.counters.negativeHits += 1;
+    return copy;
+  }
+
+  #manner(
+    where: string,
+    { load, apart }: ShelfLoad,
+    options: GetOptions<never> | undefined,
+  ): Manner {
+    const asked = readGetOptions(where, options, this.policy);
+    const tags = asked.tags ?? this.#tags;
+    const wish = tags === asked.tags ? asked : { ...asked, tags };
+    return { load, loadsApart: apart, format: this.#format, wish, counters: this.counters };
+  }
+
+  /** Does something for each name; what fails for one keeps it from no other. */
+  async #each(names: readonly string[], act: (name: string) => Promise<void>): Promise<void> {
+    const outcomes = await Promise.allSettled(names.map(act));
+    const errors = new Map<string, unknown>();
+    for (const [i, outcome] of outcomes.entries())
+      if (outcome.status === 'rejected') errors.set(names[i] as string, outcome.reason);
+    throwFor(names, errors);
+  }
+}
+
+function tagsBy(tags: (value: never) => readonly string[], value: unknown): readonly string[] {
+  return value === undefined ? [] : tags(value as never);
+}

@@ -4,9 +4,11 @@ import {
   type Duration,
   type Entry,
   type TrackingCache,
+  UnavailableError,
 } from '@redcache/core';
 import { selectsDatabase, type TrackedWay, trackedWay } from '@redcache/core/node-redis';
 import { checkKey, durationMs } from '@redcache/core/toolkit';
+import type { Awaitable } from './compression.ts';
 import { Groups } from './groups/groups.ts';
 import {
   type CacheOptions,
@@ -291,13 +293,23 @@ export class Cache {
     const isAbsent = value === undefined;
     const freshMs = jittered(ttlMs ?? (isAbsent ? policy.negativeTtlMs : policy.ttlMs), policy);
     const answered = typeof tags === 'function' ? tags(value as never) : (tags ?? []);
+    const known = this.#groups.known();
     const member = {
-      epoch: await this.#groups.now(),
+      epoch: known ?? 0,
       tags: isAbsent ? [] : checkTags(answered, `${where}: tags`),
     };
-    const facts = { ttlMs: freshMs, tailMs: isAbsent ? 0 : tailMs(policy), loadMs: 0, ...member };
-    const encoding = this.#format.encode(value, key, facts);
-    const { envelope, header }: Encoded = encoding instanceof Promise ? await encoding : encoding;
+    const facts = { ttlMs: freshMs, tailMs: isAbsent ? 0 : tailMs(policy), loadMs: 0 };
+    const encode = (): Awaitable<Encoded> =>
+      this.#format.encode(value, key, { ...facts, ...member });
+    // What cannot be encoded is refused before anything is sent; and where all is known the write
+    // leaves before anything that is asked for after it.
+    let encoding = encode();
+    if (known === undefined) {
+      await encoding;
+      member.epoch = await this.#groups.now().catch(asOutdated);
+      encoding = encode();
+    }
+    const { envelope, header } = encoding instanceof Promise ? await encoding : encoding;
     const keptMs = header.ttlMs + header.tailMs;
     await Promise.all([
       this.#writer.set(key, envelope, keptMs),
@@ -452,6 +464,15 @@ export class Cache {
  */
 export function createCache(options: CacheOptions): Cache {
   return new Cache(options);
+}
+
+/**
+ * What is written though nobody can say in which epoch counts as outdated. It is to be tried all the
+ * same: whoever writes has changed his data already (I13).
+ */
+function asOutdated(error: unknown): number {
+  if (error instanceof UnavailableError) return 0;
+  throw error;
 }
 
 function checkedList(method: string, keys: unknown): readonly string[] {

@@ -1,4 +1,5 @@
-import { ClosedError, type Entry, type TrackingCache } from '@redcache/core';
+import { ClosedError, type Entry, type TrackingCache, UnavailableError } from '@redcache/core';
+import type { Awaitable } from './compression.ts';
 import { type Found, foundIn, type Peeked } from './found.ts';
 import type { Groups } from './groups/groups.ts';
 import { KeyMemo } from './key-memo.ts';
@@ -177,13 +178,23 @@ export class Shelf {
     const isAbsent = value === undefined;
     const freshMs = jittered(ttlMs ?? (isAbsent ? policy.negativeTtlMs : policy.ttlMs), policy);
     const answered = typeof tags === 'function' ? tagsBy(tags, value) : (tags ?? []);
+    const known = this.#groups.known();
     const member = {
-      epoch: await this.#groups.now(),
+      epoch: known ?? 0,
       tags: isAbsent ? [] : checkTags(answered, `${where}: tags`),
     };
-    const facts = { ttlMs: freshMs, tailMs: isAbsent ? 0 : tailMs(policy), loadMs: 0, ...member };
-    const encoding = this.#format.encode(value, name, facts);
-    const { envelope, header }: Encoded = encoding instanceof Promise ? await encoding : encoding;
+    const facts = { ttlMs: freshMs, tailMs: isAbsent ? 0 : tailMs(policy), loadMs: 0 };
+    const encode = (): Awaitable<Encoded> =>
+      this.#format.encode(value, name, { ...facts, ...member });
+    // What cannot be encoded is refused before anything is sent; and where all is known the write
+    // leaves before anything that is asked for after it.
+    let encoding = encode();
+    if (known === undefined) {
+      await encoding;
+      member.epoch = await this.#groups.now().catch(asOutdated);
+      encoding = encode();
+    }
+    const { envelope, header } = encoding instanceof Promise ? await encoding : encoding;
     const keptMs = header.ttlMs + header.tailMs;
     await Promise.all([
       this.#writer.set(name, envelope, keptMs),
@@ -287,6 +298,15 @@ export class Shelf {
       if (outcome.status === 'rejected') errors.set(names[i] as string, outcome.reason);
     throwFor(names, errors);
   }
+}
+
+/**
+ * What is written though nobody can say in which epoch counts as outdated. It is to be tried all the
+ * same: whoever writes has changed his data already (I13).
+ */
+function asOutdated(error: unknown): number {
+  if (error instanceof UnavailableError) return 0;
+  throw error;
 }
 
 function tagsBy(tags: (value: never) => readonly string[], value: unknown): readonly string[] {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readEnvelope } from '../src/envelope.ts';
 import type { LoadContext } from '../src/index.ts';
+import type { Copy } from '../src/read/copy.ts';
 import { type ModelProcess, quiet, startProcess } from './model/model-process.ts';
 import { ModelRedis } from './model/model-redis.ts';
 
@@ -236,7 +237,7 @@ test('in whatever order replies, pushes, losses, time and callers come', async (
           const entry = engine.lookup(name);
           if (entry === undefined) continue;
           localCopies += 1;
-          expect(entry.value).toBe(world.truth.get(name));
+          expect((entry.value as Copy).value).toBe(world.truth.get(name));
         }
       }
       const closing = Promise.all(world.processes.map(({ cache }) => cache.close()));

@@ -4,7 +4,14 @@ import { json } from '../src/codecs/json.ts';
 import { type CacheOptions, createCache } from '../src/index.ts';
 import { readCacheOptions, readGetOptions, readSetOptions } from '../src/options.ts';
 
-const client = { sendCommand: async () => null } as unknown as CacheOptions['client'];
+const client = {
+  isReady: true,
+  sendCommand: async () => null,
+  on: () => {},
+  off: () => {},
+  select: () => {},
+  duplicate: () => {},
+} as unknown as CacheOptions['client'];
 const read = (more: object = {}) => readCacheOptions({ client, ...more });
 
 function refusal(run: () => unknown): string {
@@ -42,7 +49,6 @@ test('defaults stand where nothing is said', () => {
   expect(read()).toMatchObject({
     prefix: '',
     redisMs: 250,
-    hardMs: 30_000,
     format: { freeze: true, codec: json, compress: undefined, foreign: 'absent' },
     policy: {
       ttlMs: 300_000,
@@ -50,6 +56,7 @@ test('defaults stand where nothing is said', () => {
       negativeTtlMs: 10_000,
       leaseMs: 10_000,
       onUnavailable: 'load',
+      hardMs: 30_000,
     },
   });
 });
@@ -87,9 +94,9 @@ test('an unknown option is an error at every level', () => {
   expect(refusal(() => read({ tll: 1 }))).toContain("unknown option 'tll'");
   expect(refusal(() => read({ timeout: { soft2: 1 } }))).toContain("unknown option 'soft2'");
   expect(refusal(() => readGetOptions('get', { tll: 1 } as object, policy))).toContain("'tll'");
-  expect(refusal(() => readGetOptions('get', { timeout: {} } as object, policy))).toContain(
-    "'timeout'",
-  );
+  expect(
+    refusal(() => readGetOptions('get', { timeout: { redis: 1 } } as object, policy)),
+  ).toContain("'redis'");
   expect(refusal(() => readSetOptions('set', { localTtl: 1 } as object, policy))).toContain(
     "'localTtl'",
   );
@@ -118,8 +125,15 @@ test('a call decides what it names and leaves the rest to the cache', () => {
   expect(readGetOptions('get', { ttl: '2s', signal }, policy)).toEqual({
     policy: { ...policy, ttlMs: 2_000 },
     signal,
+    tags: undefined,
+    refresh: false,
   });
-  expect(readGetOptions('get', undefined, policy)).toEqual({ policy, signal: undefined });
+  expect(readGetOptions('get', undefined, policy)).toEqual({
+    policy,
+    signal: undefined,
+    tags: undefined,
+    refresh: false,
+  });
 });
 
 describe('a client that will not do', () => {

@@ -6,8 +6,10 @@ const KEYS = 20_000;
 const AT_ONCE = 500;
 
 test('20 000 keys loaded while somebody deletes: none stale, the undisturbed ones all local', async () => {
-  const reader = await openCache(url);
-  const writer = await openCache(url);
+  // No answer is too late for this: it is about what is kept.
+  const timeout = { redis: '10s' } as const;
+  const reader = await openCache(url, { timeout });
+  const writer = await openCache(url, { timeout });
   const truth = new Map<string, number>();
   for (let i = 0; i < KEYS; i++) truth.set(`coherence:${i}`, 1);
   const keys = [...truth.keys()];

@@ -1,6 +1,6 @@
 // What somebody else put under our keys counts as absent, and never stalls anybody.
 import { expect, inject, test } from 'vitest';
-import { newKey, openCache, published } from './local-cache.ts';
+import { newKey, openCache, published, storedJson } from './local-cache.ts';
 
 const { standalone: url } = inject('redis');
 
@@ -27,25 +27,32 @@ test.each([
   };
   expect(await cache.get(key, load)).toBe('ours');
   expect(runs).toBe(1);
-  expect(await client.get(key)).toMatch(/^rc1 v \S+ json \d+ 0 \d+\n"ours"$/);
+  expect(await client.get(key)).toMatch(/^rc1 v \S+ json \d+ 0 \d+ e\d+\n"ours"$/);
   expect(await cache.getMany([other, newKey()], () => ({ [other]: 'many' }))).toEqual(
     new Map([[other, 'many']]),
   );
   expect(unreadable.map((message) => message.key)).toContain(key);
 });
 
-test('bytes after our own header are left alone: the loader answers, nothing is stored', async () => {
+test('bytes after our own header that are no text are replaced by what the loader answers', async () => {
   const { cache, client } = await openCache(url, { timeout: { hard: '1h' } });
   const key = newKey();
-  const broken = Buffer.concat([
-    Buffer.from('rc1 v id json 60000 0 0\n'),
-    Buffer.from([0xff, 0xfe]),
-  ]);
+  const broken = Buffer.concat([Buffer.from(storedJson('')), Buffer.from([0xff, 0xfe])]);
   await client.set(key, broken);
   const from = cache.stats();
   expect(await cache.get(key, () => 'v')).toBe('v');
   expect(cache.stats().loads - from.loads).toBe(1);
+  expect(cache.peek(key)).toEqual({ hit: true, value: 'v' });
+  expect(await client.get(key)).toMatch(/\n"v"$/);
+});
+
+test("with foreign: 'raw' what cannot be named in text is left alone: the loader answers", async () => {
+  const { cache, client } = await openCache(url, { foreign: 'raw' });
+  const key = newKey();
+  await client.set(key, Buffer.from([0xff, 0xfe]));
+  expect(await cache.get(key, () => 'v')).toBe('v');
   expect(cache.peek(key).hit).toBe(false);
+  expect(await client.strLen(key)).toBe(2);
 });
 
 test('a key of another type: the loader answers by policy, and the key stays as it is', async () => {
@@ -112,6 +119,6 @@ test('another codec takes what stands there for absent, and replaces it by the n
   await json.cache.set(key, 'by json');
   expect(await text.cache.get(key)).toBeUndefined();
   expect(await text.cache.get(key, () => 'by text')).toBe('by text');
-  expect(await text.client.get(key)).toMatch(/^rc1 v \S+ text \d+ 0 \d+\nby text$/);
+  expect(await text.client.get(key)).toMatch(/^rc1 v \S+ text \d+ 0 \d+ e\d+\nby text$/);
   await expect(text.cache.set(key, 7)).rejects.toMatchObject({ code: 'REDCACHE_CODEC' });
 });

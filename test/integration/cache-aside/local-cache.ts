@@ -32,6 +32,11 @@ export async function openCache(
   return { cache, engine: trackingOf(client), client };
 }
 
+/** What stands in Redis for a value that is this text as JSON, and of no group that was invalidated. */
+export function storedJson(text: string): string {
+  return `rc1 v id json 60000 0 0 e${Number.MAX_SAFE_INTEGER}\n${text}`;
+}
+
 let keys = 0;
 /** A key nobody has used. */
 export function newKey(): string {

@@ -1,7 +1,7 @@
 import { expect, inject, test } from 'vitest';
 import { startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
-import { newKey, openCache } from './local-cache.ts';
+import { newKey, openCache, storedJson } from './local-cache.ts';
 
 const { standalone: url } = inject('redis');
 
@@ -35,7 +35,7 @@ test('set with undefined records an absence, set with a value ends it', async ()
 test('a copy here ends with its key in Redis, or before it with localTtl', async () => {
   const { cache, engine, client } = await openCache(url);
   const [short, local] = [newKey(), newKey()];
-  await client.set(short, 'rc1 v id json 60000 0 0\n1', {
+  await client.set(short, storedJson('1'), {
     expiration: { type: 'PX', value: 5_000 },
   });
   const nowMs = engine.clock.nowMs();

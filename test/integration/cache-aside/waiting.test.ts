@@ -3,7 +3,7 @@ import { expect, inject, test } from 'vitest';
 import { startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
 import { RawConnection } from '../../support/raw-connection.ts';
-import { loader, newKey, openCache, published } from './local-cache.ts';
+import { loader, newKey, openCache, published, storedJson } from './local-cache.ts';
 
 const { standalone } = inject('redis');
 const port = Number(new URL(standalone).port);
@@ -46,7 +46,7 @@ test('a delete wakes all by its push, and one loads for all', async () => {
 
 test('a value that is written is read by all, and nobody loads', async () => {
   await using waiting = await waiters(shared);
-  await waiting.redis.send('SET', waiting.key, 'rc1 v id json 60000 0 0\n"v"', 'PX', '60000');
+  await waiting.redis.send('SET', waiting.key, storedJson('"v"'), 'PX', '60000');
   expect(new Set(await waiting.callers)).toEqual(new Set(['v']));
   expect(waiting.causes()).toEqual(['push']);
   expect(waiting.runs).toHaveLength(0);
@@ -85,7 +85,7 @@ test('CLIENT KILL while the other still loads: all look again and go on waiting'
   await eventually(() => waiting.cache.stats().waits === 2);
   expect(waiting.causes()).toEqual(['disconnect']);
   expect(waiting.runs).toHaveLength(0);
-  await waiting.redis.send('SET', waiting.key, 'rc1 v id json 60000 0 0\n"v"', 'PX', '60000');
+  await waiting.redis.send('SET', waiting.key, storedJson('"v"'), 'PX', '60000');
   expect(new Set(await waiting.callers)).toEqual(new Set(['v']));
   expect(waiting.causes()).toEqual(['disconnect', 'push']);
 });

@@ -32,6 +32,11 @@ export class Epochs {
     return this.#engine.lookup(key)?.value as Epoch | undefined;
   }
 
+  /** What it knew of it when the connection was lost, if nobody has begun a new one before. */
+  suspected(key: string): Epoch | undefined {
+    return this.#engine.suspect(key)?.value as Epoch | undefined;
+  }
+
   /**
    * The epoch under `key`, once for all who ask meanwhile.
    *
@@ -71,8 +76,8 @@ export class Epochs {
     const reply = await this.#redis.ask((port) => runScript(port, readEpoch, [key], []));
     const [text, isNew] = reply as readonly unknown[];
     const epoch = epochIn(text);
-    // What stands there is none of ours: nothing of before can be told from what comes after.
-    if (epoch === 'none') return { value: Number.POSITIVE_INFINITY, cache: 'uncacheable' };
+    // Too large to be counted with. Earlier than all: what carries it counts as outdated (G1).
+    if (epoch === 'none') return { value: 0, cache: 'uncacheable' };
     // The push of our own that follows would be taken for somebody else's.
     if (isNew === 1) return { value: epoch, cache: 'uncacheable' };
     return { value: epoch, cache: { kind: 'present', remaining: 'none', valueBytes: EPOCH_BYTES } };

@@ -85,8 +85,16 @@ export class Groups {
     return 'current';
   }
 
+  /** Whether it was current, by what was known here when Redis went away. Synchronous. */
+  wasCurrent({ epoch, tags }: Member): boolean {
+    return [this.#keys.cleared, ...tags.map((tag) => this.#keys.tag(tag))].every((key) => {
+      const begun = this.#epochs.known(key) ?? this.#epochs.suspected(key);
+      return begun !== undefined && !isOutdated(epoch, begun);
+    });
+  }
+
   /**
-   * The same, having asked for what is not known.
+   * What {@link standing} answers, having asked for what is not known.
    *
    * Sends: nothing if all is known; else, in one round trip, `GET` and `PTTL` for each tag that is not,
    * and for the namespace.
@@ -97,6 +105,12 @@ export class Groups {
       ...tags.map((tag) => this.#epochs.find(this.#keys.tag(tag))),
     ]);
     return [clearedIn, ...invalidatedIn].every((each) => !isOutdated(epoch, each));
+  }
+
+  /** What {@link now} would answer, if it is known here. Synchronous. */
+  known(): number | undefined {
+    const epoch = this.#clearedIn === UNKNOWN ? undefined : this.#epochs.known(this.#keys.now);
+    return epoch === 'none' ? undefined : epoch;
   }
 
   /**

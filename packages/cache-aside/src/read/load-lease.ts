@@ -29,6 +29,7 @@ export function placeholderLease(
   });
   return {
     life,
+    isBeside: false,
     epoch,
     fill: (envelope, ttlMs) => keyspace.fill(key, mark, envelope, ttlMs),
     release: () => keyspace.release(key, mark),
@@ -51,6 +52,7 @@ export function refreshLease(
   });
   return {
     life,
+    isBeside: true,
     epoch,
     fill: (envelope, ttlMs) => keyspace.fillRefresh(at, holder, envelope, ttlMs),
     release: () => keyspace.release(at.lease, holder),

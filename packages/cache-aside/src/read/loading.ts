@@ -42,7 +42,7 @@ export class Loading {
     const guards = claims.map((claim) => this.#watchLoad(claim));
     try {
       const loaded = await this.#run(load, claims, counters);
-      if (loaded === 'gave up') return await this.#loadUntold(claims);
+      if (loaded instanceof GaveUp) return await this.#loadUntold(claims, loaded.error);
       await Promise.all(claims.map((claim) => this.#finish(claim, loaded)));
     } catch (error) {
       for (const claim of claims) this.#failed(claim, error);
@@ -54,21 +54,24 @@ export class Loading {
   /**
    * The leases were lost and the loader stopped when it was told so, but its callers still want the
    * value (I8). Without a lease it is told nothing more, so that changes without end starve nobody.
+   * What nobody waits for is not loaded again: it could not be stored.
    */
-  #loadUntold(claims: readonly Claim[]): Promise<void> {
-    const wanted = claims.filter(({ read }) => !read.shared.landed);
+  #loadUntold(claims: readonly Claim[], error: unknown): Promise<void> {
+    const wanted = claims.filter(({ read }) => !read.shared.landed && read.shared.isAwaited);
+    for (const { read } of claims)
+      if (!read.shared.landed && !read.shared.isAwaited) read.shared.fail(error);
     return this.load(wanted.map(({ read }) => ({ read, lease: undefined })));
   }
 
   /**
-   * Callers may join until the key changes. With a lease pushes are its to judge, since some are our
-   * own; without one none is.
+   * Callers may join until the key changes. With a lease in the key itself pushes are its to judge,
+   * since some are our own; otherwise none is.
    */
   #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
     const { engine, keyspace, flights } = this.#parts;
     if (!shared.landed) flights.reattach(shared);
     const onBroken = (by: 'push' | 'severed'): void => {
-      if (by === 'severed' || lease === undefined) shared.detach();
+      if (by === 'severed' || lease === undefined || lease.isBeside) shared.detach();
     };
     return engine.guard([key], onBroken, keyspace.sessionFor(key));
   }
@@ -77,7 +80,7 @@ export class Loading {
     load: LoadAll,
     claims: readonly Claim[],
     counters: Counters,
-  ): Promise<Loaded | 'gave up'> {
+  ): Promise<Loaded | GaveUp> {
     const { engine, slots } = this.#parts;
     const names = claims.map(({ read }) => read.name);
     const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
@@ -101,7 +104,7 @@ export class Loading {
         stale: this.#staleOf(claims),
       });
     } catch (error) {
-      if (lost !== undefined && gaveUp(error, lost.signal)) return 'gave up';
+      if (lost !== undefined && gaveUp(error, lost.signal)) return new GaveUp(error);
       if (!abandoned.signal.aborted) counters.loadFailures += claims.length;
       throw error;
     } finally {
@@ -123,8 +126,9 @@ export class Loading {
     if (lease !== undefined) background.track(lease.life.release());
     const isAbandoned = shared.signal.aborted;
     if (!isAbandoned) errors.note(key, error, policy.errorTtlMs);
-    if (shared.landed) {
+    if (shared.landed || !shared.isAwaited) {
       if (!isAbandoned) publish('redcache:cache:refresh-failed', () => ({ key, error }));
+      if (!shared.landed) shared.fail(error);
       return;
     }
     const stale = this.#servableFor(read);
@@ -140,10 +144,11 @@ export class Loading {
 
   /** What may be served now that the load has failed (I4). */
   #servableFor({ key, policy, aged }: Reading): Copy | undefined {
-    const { engine } = this.#parts;
+    const { engine, groups } = this.#parts;
     if (policy.staleIfErrorMs === 0 && policy.graceMs === 0) return undefined;
     const copy = aged ?? (engine.suspect(key)?.value as Copy | undefined);
-    if (!(copy instanceof Copy)) return undefined;
+    if (!(copy instanceof Copy) || (aged === undefined && !groups.wasCurrent(copy)))
+      return undefined;
     const isOver = judge(copy, policy, engine.clock.nowMs(), 0) === 'over';
     return isOver ? undefined : copy;
   }
@@ -223,6 +228,15 @@ export class Loading {
     } finally {
       engine.release(guard);
     }
+  }
+}
+
+/** What the loader rejected with when it was told that its lease was lost. */
+class GaveUp {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    this.error = error;
   }
 }
 

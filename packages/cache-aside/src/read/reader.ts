@@ -8,7 +8,7 @@ import { FOREIGN_HEADER, type Header, placeholder } from '../envelope.ts';
 import { freshnessLeftMs } from '../freshness.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { Wish } from '../options.ts';
-import { isPlain } from '../policy.ts';
+import { isPlain, tailMs } from '../policy.ts';
 import type { Content, Keyspace, Seen } from '../redis/keyspace.ts';
 import { type RefreshCause, Refreshes } from '../refresh/refreshes.ts';
 import type { Counters } from '../stats.ts';
@@ -123,7 +123,9 @@ export class Reader {
     const led: Reading[] = [];
     const leave = signal && wanted.length > 1 ? relay(signal) : undefined;
     const answers = wanted.map(({ name, key }) => {
-      const failed = load === undefined || refresh ? undefined : this.#errors.find(key);
+      // Where something may be served though it has aged, it is looked for first.
+      const looks = load === undefined || refresh || tailMs(wish.policy) > 0;
+      const failed = looks ? undefined : this.#errors.find(key);
       if (failed !== undefined) return Promise.reject(failed.error);
       const joined = refresh ? undefined : flights.joinable(key);
       if (joined !== undefined) counters.coalesced += 1;
@@ -140,6 +142,7 @@ export class Reader {
   refresh(wanted: Wanted, copy: Copy, manner: Manner, cause: RefreshCause): void {
     if (manner.load === undefined || copy.id === '' || this.#isClosed) return;
     const { name, key } = wanted;
+    if (this.#refreshes.has(key) || this.#errors.find(key) !== undefined) return;
     const before = this.#refreshes.dropped;
     // Those who wait for a turn are to run in the context of their caller, not of whoever ended.
     const run = AsyncResource.bind(() => this.#refresh({ name, key }, copy, manner));
@@ -184,7 +187,10 @@ export class Reader {
     const work = this.#leading([read], async () => {
       const taken = await this.#takeRefresh(read, copy);
       // Somebody else does it, has done it, or nobody can.
-      if (taken.is !== 'claim') return shared.land(NOTHING);
+      if (taken.is !== 'claim') {
+        if (taken.is === 'loading') taken.wake.disarm();
+        return shared.land(NOTHING);
+      }
       await this.#loading.load([taken.claim]);
     });
     this.#background.track(work);
@@ -218,6 +224,7 @@ export class Reader {
           return read.shared.land(look.answer);
         case 'aged': {
           read.aged = look.copy;
+          if (this.#failedLately(read)) return;
           const taken = await this.#renew(read, look.copy);
           if (taken === undefined) return;
           if (taken.is === 'claim') claims.push(taken.claim);
@@ -234,6 +241,7 @@ export class Reader {
           return this.#withoutRedis(read, look.error, claims);
         case 'nothing': {
           if (read.load === undefined) return read.shared.land(NOTHING);
+          if (this.#failedLately(read)) return;
           const taken = await this.#take(read, look.replaces);
           if (taken.is === 'claim') claims.push(taken.claim);
           // Still there, though it was named: nobody can replace it.
@@ -247,7 +255,7 @@ export class Reader {
       }
     };
     await Promise.all(led.map((read, i) => act(read, looks[i] as Look)));
-    if (claims.length > 0) await this.#load(claims);
+    if (claims.length > 0) await this.#load(inOrder(claims, led));
     await Promise.all(waits);
   }
 
@@ -435,6 +443,19 @@ export class Reader {
     }
   }
 
+  /** Whether the loader failed so shortly ago that it is not asked; its callers have their answer then. */
+  #failedLately({ key, shared, policy, aged, renews, counters }: Reading): boolean {
+    const failed = renews ? undefined : this.#errors.find(key);
+    if (failed === undefined) return false;
+    if (aged === undefined || judge(aged, policy, this.#clock.nowMs(), 0) === 'over')
+      shared.fail(failed.error);
+    else {
+      counters.staleHits += 1;
+      shared.land({ value: aged.value, source: 'redis', copy: aged });
+    }
+    return true;
+  }
+
   /** Loads a value anew in place of one that has aged; whoever waits gets that one if it takes long. */
   async #renew(
     read: Reading,
@@ -577,6 +598,13 @@ export class Reader {
 function mannerOf({ load, loadsApart, format, policy, tags, counters }: Reading): Manner {
   const wish = { policy, tags, signal: undefined, refresh: false };
   return { load, loadsApart, format, wish, counters };
+}
+
+/** As their keys were asked for, whichever was won first. */
+function inOrder(claims: readonly Claim[], led: readonly Reading[]): readonly Claim[] {
+  if (claims.length < 2) return claims;
+  const won = new Map(claims.map((claim) => [claim.read, claim]));
+  return led.flatMap((read) => won.get(read) ?? []);
 }
 
 function outdated({ id, value }: Copy): Look {

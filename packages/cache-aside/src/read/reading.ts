@@ -36,6 +36,8 @@ export interface Claim {
 /** The right to load a key and to store what comes of it, as long as its lease stands. */
 export interface LoadLease {
   readonly life: Lease;
+  /** It stands in a key of its own, so that no push of the data key is an echo of it. */
+  readonly isBeside: boolean;
   /** The epoch at which the load began. */
   readonly epoch: number;
   /** Stores a value under it, if it still stands (I8). Resolves whether it did. */

@@ -225,9 +225,11 @@ export class Keyspace {
     if (!this.gate.isUp) await this.gate.up();
     if (!this.breaker.admits(this.#clock.nowMs()))
       throw new UnavailableError('Redis has not answered for a while, so it is not asked');
+    let sent: Promise<T>;
     let reply: T | typeof TIMED_OUT;
     try {
-      reply = await this.#budget.bound(send(this.port));
+      sent = send(this.port);
+      reply = await this.#budget.bound(sent);
     } catch (cause) {
       const refused = isServerError(cause);
       if (refused) this.breaker.answered();
@@ -236,6 +238,11 @@ export class Keyspace {
     }
     if (reply === TIMED_OUT) {
       this.breaker.timedOut(this.#clock.nowMs());
+      // Many may have waited for one slow moment, which is over as soon as one of them is answered.
+      sent.then(
+        () => this.breaker.answered(),
+        () => {},
+      );
       throw new UnavailableError(`Redis did not answer within ${this.#budget.budgetMs} ms`);
     }
     this.breaker.answered();

@@ -15,10 +15,15 @@ export class Refreshes {
   #isClosed = false;
   dropped = 0;
 
+  /** Whether the key is being loaded anew, or waits for its turn. */
+  has(key: string): boolean {
+    return this.#running.has(key) || this.#queue.has(key);
+  }
+
   /** `run` never rejects. Answers whether the key is, or will be, loaded anew. */
   ask(key: string, run: () => Promise<unknown>): boolean {
     if (this.#isClosed) return false;
-    if (this.#running.has(key) || this.#queue.has(key)) return true;
+    if (this.has(key)) return true;
     if (this.#running.size < MOST_RUNNING) {
       void this.#run(key, run);
       return true;

@@ -2,7 +2,7 @@ import { defineScript, type Script } from '@redcache/core/toolkit';
 import { EPOCH } from './epoch.ts';
 
 /**
- * The epoch that stands under a key; begins one, of now, where there is none.
+ * The epoch that stands under a key; begins one, of now, where there is none, or no number.
  *
  * KEYS[1]  the epoch
  *
@@ -14,7 +14,7 @@ export const readEpoch: Script = defineScript({
   keys: 1,
   lua: `
 local epoch = redis.call('GET', KEYS[1])
-if epoch then return {epoch, 0} end
+if epoch and string.match(epoch, '^[1-9]%d*$') then return {epoch, 0} end
 ${EPOCH}
 epoch = text(now_us())
 redis.call('SET', KEYS[1], epoch)

@@ -1,9 +1,18 @@
 import type { Connection, Invalidation, TrackingPort } from '@redcache/core';
 import type { ManualClock } from '@redcache/core/testing';
 import { acquire } from '../../src/scripts/acquire.ts';
+import { expire } from '../../src/scripts/expire.ts';
 import { extend } from '../../src/scripts/extend.ts';
 import { fill } from '../../src/scripts/fill.ts';
+import { keepEpoch } from '../../src/scripts/keep-epoch.ts';
+import { nextEpoch } from '../../src/scripts/next-epoch.ts';
+import { raiseEpoch } from '../../src/scripts/raise-epoch.ts';
+import { readEpoch } from '../../src/scripts/read-epoch.ts';
+import { refreshAcquire } from '../../src/scripts/refresh-acquire.ts';
+import { refreshExtend } from '../../src/scripts/refresh-extend.ts';
+import { refreshFill } from '../../src/scripts/refresh-fill.ts';
 import { release } from '../../src/scripts/release.ts';
+import { touch } from '../../src/scripts/touch.ts';
 
 interface Held {
   readonly text: string;
@@ -17,19 +26,25 @@ interface Run {
   set(key: string, text: string, ttlMs?: number): void;
   pexpire(key: string, ttlMs: number): void;
   del(key: string): number;
+  nowUs(): number;
 }
 
 /** What the Lua of each script says, in words of this model. */
-const MEANING = new Map<string, (run: Run, key: string, argv: readonly string[]) => unknown>([
+const MEANING = new Map<
+  string,
+  (run: Run, keys: readonly string[], argv: readonly string[]) => unknown
+>([
   [
     acquire.sha1,
-    (run, key, [mark = '', leaseMs, unreadable]) => {
+    (run, [key = ''], [mark = '', leaseMs, replaces = '', foreign]) => {
       const held = run.get(key);
-      if (held !== null && held !== mark && held !== unreadable) {
+      if (held !== null && held !== mark) {
         const left = run.pttl(key);
-        const ours = held.startsWith('rc1 ');
-        const endless = left === -1 && held.startsWith('rc1 l ');
-        if (ours && !endless) return [0, held, left];
+        const isReplaced = held.startsWith('rc1 l ')
+          ? left === -1
+          : (replaces !== '' && held.startsWith(replaces)) ||
+            (foreign === '1' && !held.startsWith('rc1 '));
+        if (!isReplaced) return [0, held, left];
       }
       run.set(key, mark, Number(leaseMs));
       run.get(key);
@@ -38,7 +53,7 @@ const MEANING = new Map<string, (run: Run, key: string, argv: readonly string[])
   ],
   [
     extend.sha1,
-    (run, key, [mark, leaseMs]) => {
+    (run, [key = ''], [mark, leaseMs]) => {
       const held = run.get(key);
       if (held === null) return 0;
       if (held !== mark) return -1;
@@ -49,16 +64,137 @@ const MEANING = new Map<string, (run: Run, key: string, argv: readonly string[])
   ],
   [
     fill.sha1,
-    (run, key, [mark, envelope = '', ttlMs]) => {
+    (run, [key = ''], [mark, envelope = '', ttlMs]) => {
       if (run.get(key) !== mark) return 0;
       run.set(key, envelope, Number(ttlMs));
       run.get(key);
       return 1;
     },
   ],
-  [release.sha1, (run, key, [mark]) => (run.get(key) === mark ? run.del(key) : 0)],
+  [release.sha1, (run, [key = ''], [mark]) => (run.get(key) === mark ? run.del(key) : 0)],
+  [
+    refreshAcquire.sha1,
+    (run, [key = '', lease = ''], [mine = '', leaseMs, id]) => {
+      if (idOf(run.get(key)) !== id) return [-1];
+      const holder = run.get(lease);
+      if (holder !== null && holder !== mine) {
+        const left = run.pttl(lease);
+        if (left !== -1) return [0, left];
+      }
+      run.set(lease, mine, Number(leaseMs));
+      run.get(lease);
+      return [1];
+    },
+  ],
+  [
+    refreshExtend.sha1,
+    (run, [key = '', lease = ''], [mine, leaseMs, id]) => {
+      const holder = run.get(lease);
+      if (holder === null) return 0;
+      if (holder !== mine || idOf(run.get(key)) !== id) return -1;
+      run.pexpire(lease, Number(leaseMs));
+      run.get(lease);
+      return 1;
+    },
+  ],
+  [
+    refreshFill.sha1,
+    (run, [key = '', lease = ''], [mine, id, envelope = '', ttlMs]) => {
+      if (run.get(lease) !== mine) return 0;
+      const isSame = idOf(run.get(key)) === id;
+      run.del(lease);
+      if (!isSame) return 0;
+      run.set(key, envelope, Number(ttlMs));
+      run.get(key);
+      return 1;
+    },
+  ],
+  [
+    expire.sha1,
+    (run, [key = '']) => {
+      const tail = tailOf(run.get(key));
+      if (tail === undefined) return 0;
+      const left = run.pttl(key);
+      if (tail === 0) return run.del(key);
+      if (left === -1 || left > tail) run.pexpire(key, tail);
+      return 1;
+    },
+  ],
+  [
+    touch.sha1,
+    (run, [key = ''], [ttlMs]) => {
+      const tail = tailOf(run.get(key));
+      if (tail === undefined) return 0;
+      run.pexpire(key, Number(ttlMs) + tail);
+      return 1;
+    },
+  ],
+  [
+    readEpoch.sha1,
+    (run, [key = '']) => {
+      const epoch = run.get(key);
+      if (epoch !== null) return [epoch, 0];
+      const begun = String(run.nowUs());
+      run.set(key, begun);
+      return [begun, 1];
+    },
+  ],
+  [
+    nextEpoch.sha1,
+    (run, [key = '']) => {
+      const last = Number(run.get(key) ?? 0);
+      const epoch = String(Math.max(last + 1, run.nowUs()));
+      run.set(key, epoch);
+      return epoch;
+    },
+  ],
+  [
+    raiseEpoch.sha1,
+    (run, [key = ''], [epoch = '', forMs]) => {
+      if (Number(run.get(key) ?? 0) >= Number(epoch)) return 0;
+      run.set(key, epoch, forMs === '' ? undefined : Number(forMs));
+      return 1;
+    },
+  ],
+  [
+    keepEpoch.sha1,
+    (run, [key = ''], [epoch = '', neededMs, keptMs]) => {
+      if (run.get(key) !== null) {
+        const left = run.pttl(key);
+        if (left >= 0 && left < Number(neededMs)) run.pexpire(key, Number(keptMs));
+        return 0;
+      }
+      run.set(key, epoch, Number(keptMs));
+      return 1;
+    },
+  ],
 ]);
-const SHA_OF = new Map([acquire, extend, fill, release].map(({ lua, sha1 }) => [lua, sha1]));
+
+const SCRIPTS = [
+  acquire,
+  extend,
+  fill,
+  release,
+  refreshAcquire,
+  refreshExtend,
+  refreshFill,
+  expire,
+  touch,
+  readEpoch,
+  nextEpoch,
+  raiseEpoch,
+  keepEpoch,
+];
+const SHA_OF = new Map(SCRIPTS.map(({ lua, sha1 }) => [lua, sha1]));
+
+function idOf(held: string | null): string | undefined {
+  return /^rc1 [vn] (\S+) /.exec(held ?? '')?.[1];
+}
+
+function tailOf(held: string | null): number | undefined {
+  const [, tail] = /^rc1 (?:v \S+|n) \S+ \d+ (\d+) \d+/.exec(held ?? '') ?? [];
+  return tail === undefined ? undefined : Number(tail);
+}
 
 /**
  * A Redis of a few commands, with tracking as real ones do it: what was read is forgotten after one
@@ -143,6 +279,7 @@ export class ModelRedis {
         changed(key);
         return 1;
       },
+      nowUs: () => Math.floor(this.clock.nowMs() * 1_000),
     };
     const flush = (): void => {
       this.#held.clear();
@@ -191,11 +328,12 @@ export class ModelRedis {
   }
 
   #script(command: 'EVAL' | 'EVALSHA', args: readonly string[], run: Run): unknown {
-    const [given = '', , key = '', ...argv] = args;
+    const [given = '', count, ...rest] = args;
+    const [keys, argv] = [rest.slice(0, Number(count)), rest.slice(Number(count))];
     const sha1 = command === 'EVAL' ? (SHA_OF.get(given) ?? '') : given;
     if (command === 'EVAL') this.#scripts.add(sha1);
     else if (!this.#scripts.has(sha1)) return new Error('NOSCRIPT No matching script');
-    return MEANING.get(sha1)?.(run, key, argv);
+    return MEANING.get(sha1)?.(run, keys, argv);
   }
 
   forget(connection: ModelConnection): void {

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { settled } from '@redcache/core/testing';
 import { afterEach, expect, test } from 'vitest';
+import type { Answer } from '../../src/read/answer.ts';
 import { SharedRead } from '../../src/read/shared-read.ts';
 
 const unhandled: unknown[] = [];
@@ -9,6 +10,8 @@ afterEach(async () => {
   await settled();
   expect(unhandled.splice(0)).toEqual([]);
 });
+
+const answer = (value: unknown): Answer => ({ value, source: 'redis' });
 
 function shared() {
   let detached = 0;
@@ -24,8 +27,9 @@ test('all callers get the value, and no listener stays on their signals', async 
   const { signal } = new AbortController();
   const callers = [read.join(undefined), read.join(signal), read.join(signal)];
   expect(getEventListeners(signal, 'abort')).toHaveLength(2);
-  read.land('value');
-  expect(await Promise.all(callers)).toEqual(['value', 'value', 'value']);
+  const value = answer('value');
+  read.land(value);
+  expect(await Promise.all(callers)).toEqual([value, value, value]);
   expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });
 
@@ -49,8 +53,8 @@ test('one who leaves gets his own reason, the others the value', async () => {
   leaving.abort(reason);
   await expect(left).rejects.toBe(reason);
   expect(read.signal.aborted).toBe(false);
-  read.land(1);
-  expect(await stayed).toBe(1);
+  read.land(answer(1));
+  expect(await stayed).toEqual(answer(1));
 });
 
 test('when the last one leaves the read is aborted with his reason and cannot be joined', async () => {
@@ -74,15 +78,15 @@ test('a caller without a signal never goes', async () => {
   leaving.abort('gone');
   await expect(left).rejects.toBe('gone');
   expect(read.signal.aborted).toBe(false);
-  read.land(1);
-  expect(await stays).toBe(1);
+  read.land(answer(1));
+  expect(await stays).toEqual(answer(1));
 });
 
 test('one who leaves after the landing changes nothing', async () => {
   const { read } = shared();
   const late = new AbortController();
   const caller = read.join(late.signal);
-  read.land(1);
+  read.land(answer(1));
   late.abort('late');
   read.abort('later');
   expect(read.signal.aborted).toBe(false);
@@ -103,4 +107,27 @@ test('an abort reaches all at once, with the reason as it is', async () => {
 test('a failed read that nobody joined is no unhandled rejection', () => {
   const { read } = shared();
   read.fail(new Error('alone'));
+});
+
+test('an offer after the landing changes nothing; one before it is the landing', async () => {
+  const { read } = shared();
+  const caller = read.join(undefined);
+  read.offer(answer('first'));
+  read.offer(answer('second'));
+  expect(await caller).toEqual(answer('first'));
+});
+
+test('one that goes on is not aborted when its last caller leaves, and nobody waits for it', async () => {
+  const read = new SharedRead({ detach: () => {} }, 'key', true);
+  const leaving = new AbortController();
+  expect(read.isAwaited).toBe(false);
+  const left = read.join(leaving.signal);
+  expect(read.isAwaited).toBe(true);
+  leaving.abort('gone');
+  await expect(left).rejects.toBe('gone');
+  expect(read.signal.aborted).toBe(false);
+  expect(read.landed).toBe(false);
+  expect(read.isAwaited).toBe(false);
+  read.abort('closed');
+  expect(read.signal.reason).toBe('closed');
 });

@@ -2,7 +2,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { attach, createTrackingCache, type Fence } from '@redcache/core';
 import { assertIdle, FakeClient, ManualClock, settled } from '@redcache/core/testing';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Keyspace } from '../../src/redis/keyspace.ts';
 import { UncertainKeys } from '../../src/write/uncertain.ts';
+import { wayOf } from '../support/way-of.ts';
 
 const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
@@ -18,7 +20,7 @@ async function uncertain() {
   // Without heartbeats: the timers of the clock are those under test.
   attach(engine, client, { maxStaleness: false });
   await client.connect();
-  const keys = new UncertainKeys(client, clock);
+  const keys = new UncertainKeys(new Keyspace(wayOf(client), clock, 100), clock);
   const fences = (...names: string[]): Map<string, Fence> =>
     new Map(names.map((name) => [name, engine.fence([name])]));
   /** Whether a read of the key would be kept here. */

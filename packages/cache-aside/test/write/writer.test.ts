@@ -7,6 +7,7 @@ import { Counters } from '../../src/stats.ts';
 import { FencedWrites } from '../../src/write/fenced-writes.ts';
 import { UncertainKeys } from '../../src/write/uncertain.ts';
 import { Writer } from '../../src/write/writer.ts';
+import { wayOf } from '../support/way-of.ts';
 
 const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
@@ -22,11 +23,11 @@ async function writing(prefix = 'ns:') {
   // Without heartbeats: the timers of the clock are those under test.
   attach(engine, client, { maxStaleness: false });
   await client.connect();
-  const keyspace = new Keyspace(client, clock, 100);
-  const uncertain = new UncertainKeys(client, clock);
+  const keyspace = new Keyspace(wayOf(client), clock, 100);
+  const uncertain = new UncertainKeys(keyspace, clock);
   const counters = new Counters();
   const writes = new FencedWrites({ engine, keyspace, uncertain, counters });
-  const writer = new Writer({ writes, counters, prefix });
+  const writer = new Writer({ writes, keyspace, counters, prefix });
   const put = (key: string): boolean => {
     const guard = engine.guard([key]);
     const filling = { kind: 'present', remaining: 1_000, valueBytes: 1 } as const;

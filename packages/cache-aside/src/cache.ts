@@ -7,6 +7,7 @@ import {
 } from '@redcache/core';
 import { selectsDatabase, type TrackedWay, trackedWay } from '@redcache/core/node-redis';
 import { checkKey, durationMs } from '@redcache/core/toolkit';
+import { createLocks } from '@redcache/locks';
 import { Groups } from './groups/groups.ts';
 import {
   type CacheOptions,
@@ -15,10 +16,12 @@ import {
   readCacheOptions,
   readGetOptions,
   readSetOptions,
+  readWriteOptions,
   type SetOptions,
   type Wish,
+  type WriteOptions,
 } from './options.ts';
-import { jittered, type Policy, tailMs } from './policy.ts';
+import { type Policy, tailMs } from './policy.ts';
 import type { Answer, Source } from './read/answer.ts';
 import type { Copy } from './read/copy.ts';
 import { judge } from './read/judgement.ts';
@@ -26,9 +29,19 @@ import { type LoadAll, type Loader, type LoadMany, loadOne, loadSeveral } from '
 import { Reader } from './read/reader.ts';
 import { Keyspace } from './redis/keyspace.ts';
 import { type CacheAsideStats, Counters } from './stats.ts';
-import { type Encoded, ValueFormat } from './value.ts';
+import { ValueFormat } from './value.ts';
 import { FencedWrites } from './write/fenced-writes.ts';
+import { outgoing } from './write/outgoing.ts';
 import { UncertainKeys } from './write/uncertain.ts';
+import { WriteOrder } from './write/write-order.ts';
+import {
+  type ManyWriter,
+  type ValueWriter,
+  type WriteAll,
+  WriteThrough,
+  writeOne,
+  writeSeveral,
+} from './write/write-through.ts';
 import { throwFor, Writer } from './write/writer.ts';
 
 /** What {@link Cache.peek} answers. A known absence is a hit whose value is `undefined`. */
@@ -63,6 +76,8 @@ export class Cache {
   readonly #uncertain: UncertainKeys;
   readonly #reader: Reader;
   readonly #writer: Writer;
+  readonly #order: WriteOrder;
+  readonly #writeThrough: WriteThrough;
   #closing: Promise<void> | undefined;
   #isClosed = false;
 
@@ -95,6 +110,12 @@ export class Cache {
     const shared = { engine, keyspace, groups, uncertain, counters };
     this.#reader = new Reader({ ...shared, maxLoadsWithoutRedis });
     this.#writer = new Writer({ writes, keyspace, counters, prefix });
+    this.#order = new WriteOrder(keyspace.gate);
+    this.#writeThrough = new WriteThrough({
+      ...{ keyspace, groups, writes, format: this.#format, counters, prefix, clock, redisMs },
+      makeLocks: () => createLocks({ client, prefix: '', commandTimeout: redisMs, clock }),
+      onWritten: (key) => this.#reader.wrote(key),
+    });
   }
 
   /**
@@ -287,24 +308,79 @@ export class Cache {
     value: V,
     options: SetOptions<V> | undefined,
   ): Promise<void> {
-    const { policy, tags, ttlMs } = readSetOptions(where, options, this.#policy);
-    const isAbsent = value === undefined;
-    const freshMs = jittered(ttlMs ?? (isAbsent ? policy.negativeTtlMs : policy.ttlMs), policy);
-    const answered = typeof tags === 'function' ? tags(value as never) : (tags ?? []);
-    const member = {
-      epoch: await this.#groups.now(),
-      tags: isAbsent ? [] : checkTags(answered, `${where}: tags`),
-    };
-    const facts = { ttlMs: freshMs, tailMs: isAbsent ? 0 : tailMs(policy), loadMs: 0, ...member };
-    const encoding = this.#format.encode(value, key, facts);
-    const { envelope, header }: Encoded = encoding instanceof Promise ? await encoding : encoding;
-    const keptMs = header.ttlMs + header.tailMs;
-    await Promise.all([
-      this.#writer.set(key, envelope, keptMs),
-      // Without it the value counts as outdated at its first look.
-      this.#groups.keep(member, keptMs).catch(() => {}),
-    ]);
+    const kept = readSetOptions(where, options, this.#policy);
+    const ready = (epoch: number) => outgoing(where, this.#format, key, value, epoch, kept);
+    const epoch = this.#groups.now();
+    const prepared = epoch instanceof Promise ? epoch.then(ready) : ready(epoch);
+    await this.#order.run([key], prepared, async ({ envelope, keptMs, member }) => {
+      await Promise.all([
+        this.#writer.set(key, envelope, keptMs),
+        // Without it the value counts as outdated at its first look.
+        this.#groups.keep(member, keptMs).catch(() => {}),
+      ]);
+    });
     this.#reader.wrote(this.#prefix + key);
+  }
+
+  /**
+   * Writes through: takes the lock of the key, calls `writer`, which writes the source of truth and
+   * answers the value that is there now, and stores that. One writer of a key runs at a time across the
+   * fleet. Nothing in Redis is touched before it has succeeded: if it fails, the value and the time it
+   * has left stand as they are. A load or refresh that began before is not stored.
+   *
+   * Sends: what `acquire` and `release` of `@redcache/locks` do, and EVALSHA `store-held` (2 keys).
+   * Resolves: the value as every process reads it.
+   * Time: `wait` for the lock; its lease is extended while the writer runs, however long that is.
+   * Throws: the writer's own error; `AcquireTimeoutError`; `UnavailableError` if there is no connection.
+   * When the writer has succeeded already, each with the key deleted: `LockLostError` if the lock was no
+   * longer held; `CodecError`; the server's error if it refused; `OutcomeUnknownError` as {@link set}.
+   * Abort: rejects with `signal.reason`. A writer that runs already is told by `ctx.signal`; if it
+   * succeeds all the same, its value is stored.
+   */
+  async write<V>(
+    key: string,
+    writer: ValueWriter<V>,
+    options?: WriteOptions<V>,
+  ): Promise<V | undefined> {
+    this.#check('write', [key]);
+    requireFunction('write', 'writer', writer);
+    const values = await this.#write([key], writeOne(key, writer), options);
+    return values.get(key) as V | undefined;
+  }
+
+  /**
+   * As {@link write}, for many keys: `writer` is called once, with all of them, under the locks of all,
+   * which are taken in the order of their names, so that two calls never wait for each other. A key it
+   * leaves out of its answer is absent. Each value is stored by itself.
+   *
+   * Resolves: the values as every process reads them, without those that are absent.
+   * Throws: `BatchError` saying which keys failed, and why, when the writer has succeeded; otherwise as
+   * {@link write}.
+   */
+  async writeMany<V>(
+    keys: readonly string[],
+    writer: ManyWriter<V>,
+    options?: WriteOptions<V>,
+  ): Promise<Map<string, V>> {
+    this.#check('writeMany', checkedList('writeMany', keys));
+    requireFunction('writeMany', 'writer', writer);
+    const names = [...new Set(keys)];
+    const values = await this.#write(names, writeSeveral(writer), options);
+    for (const [name, value] of values) if (value === undefined) values.delete(name);
+    return values as Map<string, V>;
+  }
+
+  async #write<V>(
+    names: readonly string[],
+    writer: WriteAll,
+    options: WriteOptions<V> | undefined,
+  ): Promise<Map<string, unknown>> {
+    const wish = readWriteOptions(writer.where, options, this.#policy);
+    wish.signal?.throwIfAborted();
+    if (names.length === 0) return new Map();
+    const { values, errors } = await this.#writeThrough.write(names, writer, wish);
+    throwFor(names, errors);
+    return new Map(names.map((name) => [name, this.#format.handOut(values.get(name))]));
   }
 
   /**
@@ -333,7 +409,7 @@ export class Cache {
   }
 
   async #delete(names: readonly string[]): Promise<void> {
-    await this.#writer.delete(names);
+    await this.#order.run(names, undefined, () => this.#writer.delete(names));
     for (const name of names) this.#reader.wrote(this.#prefix + name);
   }
 
@@ -345,7 +421,7 @@ export class Cache {
    */
   async touch(key: string, ttl: Duration): Promise<boolean> {
     this.#check('touch', [key]);
-    return this.#writer.touch(key, durationMs(ttl, 'touch: ttl'));
+    return this.#touch(key, durationMs(ttl, 'touch: ttl'));
   }
 
   /**
@@ -358,9 +434,13 @@ export class Cache {
     const ttlMs = durationMs(ttl, 'touchMany: ttl');
     const touched = new Set<string>();
     await this.#each([...new Set(keys)], async (name) => {
-      if (await this.#writer.touch(name, ttlMs)) touched.add(name);
+      if (await this.#touch(name, ttlMs)) touched.add(name);
     });
     return touched;
+  }
+
+  #touch(name: string, ttlMs: number): Promise<boolean> {
+    return this.#order.run([name], undefined, () => this.#writer.touch(name, ttlMs));
   }
 
   /**
@@ -373,7 +453,7 @@ export class Cache {
    */
   async expire(key: string): Promise<boolean> {
     this.#check('expire', [key]);
-    return this.#writer.expire(key);
+    return this.#order.run([key], undefined, () => this.#writer.expire(key));
   }
 
   /**
@@ -407,8 +487,9 @@ export class Cache {
   }
 
   /**
-   * Ends every call under way with `ClosedError`, aborts loaders, gives their leases back, and leaves
-   * no timer and no listener. The client stays open: it is its owner's. Idempotent.
+   * Ends every call under way with `ClosedError`, aborts loaders and writers, gives their leases and
+   * locks back, and leaves no timer and no listener. A writer that has not ended after `timeout.redis`
+   * goes on by itself, and its key is deleted. The client stays open: it is its owner's. Idempotent.
    */
   close(): Promise<void> {
     // First of all: a loader that is told to stop may ask for more.
@@ -418,7 +499,8 @@ export class Cache {
   }
 
   async #close(): Promise<void> {
-    await this.#reader.close(new ClosedError('the cache was closed'));
+    const closed = new ClosedError('the cache was closed');
+    await Promise.all([this.#reader.close(closed), this.#writeThrough.close(closed)]);
     this.#groups.close();
     this.#uncertain.close();
     this.#keyspace.close();
@@ -457,6 +539,11 @@ export function createCache(options: CacheOptions): Cache {
 function checkedList(method: string, keys: unknown): readonly string[] {
   if (!Array.isArray(keys)) throw new ConfigError(`${method}: keys must be an array of strings`);
   return keys;
+}
+
+function requireFunction(method: string, name: string, value: unknown): void {
+  if (value === undefined) throw new ConfigError(`${method}: there must be a ${name}`);
+  checkFunction(method, name, value);
 }
 
 function checkFunction(method: string, name: string, value: unknown): void {

@@ -11,9 +11,16 @@ export type {
   GetOptions,
   SetOptions,
   Tags,
+  WriteOptions,
 } from './options.ts';
 export type { PolicyOptions, TimeoutOptions } from './policy.ts';
 export type { Source } from './read/answer.ts';
 export type { LoadContext, Loader, LoadMany, Loads } from './read/loader.ts';
 export type { Schema } from './schema.ts';
 export type { CacheAsideStats } from './stats.ts';
+export type {
+  ManyWriter,
+  ValueWriter,
+  WriteContext,
+  WriteManyContext,
+} from './write/write-through.ts';

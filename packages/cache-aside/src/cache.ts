@@ -1,6 +1,7 @@
 import { ClosedError, ConfigError, type Duration } from '@redcache/core';
 import { selectsDatabase, type TrackedWay, trackedWay } from '@redcache/core/node-redis';
 import { checkKey, durationMs } from '@redcache/core/toolkit';
+import { createLocks } from '@redcache/locks';
 import { Family } from './family/family.ts';
 import {
   type FamilyOptions,
@@ -18,6 +19,7 @@ import {
   readCacheOptions,
   type SetOptions,
   type Settings,
+  type WriteOptions,
 } from './options.ts';
 import { tailMs } from './policy.ts';
 import { type Loader, type LoadMany, loadOne, loadSeveral } from './read/loader.ts';
@@ -29,6 +31,14 @@ import { type CacheAsideStats, Counters, sumOf } from './stats.ts';
 import { ValueFormat } from './value.ts';
 import { FencedWrites } from './write/fenced-writes.ts';
 import { UncertainKeys } from './write/uncertain.ts';
+import { WriteOrder } from './write/write-order.ts';
+import {
+  type ManyWriter,
+  type ValueWriter,
+  WriteThrough,
+  writeOne,
+  writeSeveral,
+} from './write/write-through.ts';
 
 /** A family, and the options that answer it again. */
 interface Defined {
@@ -48,6 +58,7 @@ export class Cache {
   readonly #uncertain: UncertainKeys;
   readonly #reader: Reader;
   readonly #ground: ShelfGround;
+  readonly #writeThrough: WriteThrough;
   readonly #settings: Settings;
   /** Of the values that belong to no family. */
   readonly #shelf: Shelf;
@@ -81,7 +92,14 @@ export class Cache {
     this.#uncertain = uncertain;
     this.#reader = reader;
     this.#settings = settings;
-    this.#ground = { engine, keyspace, groups, uncertain, reader, prefix };
+    this.#writeThrough = new WriteThrough({
+      ...{ keyspace, groups, prefix, clock, redisMs },
+      makeLocks: () => createLocks({ client, prefix: '', commandTimeout: redisMs, clock }),
+      onWritten: (key) => reader.wrote(key),
+    });
+    const order = new WriteOrder(keyspace.gate);
+    const writing = { order, writeThrough: this.#writeThrough };
+    this.#ground = { engine, keyspace, groups, uncertain, reader, ...writing, prefix };
     this.#shelf = new Shelf(this.#ground, { policy, format, tags: undefined, counters });
   }
 
@@ -181,6 +199,54 @@ export class Cache {
     const values = new Map(entries);
     this.#check('setMany', [...values.keys()]);
     await this.#shelf.setMany('setMany', values, options);
+  }
+
+  /**
+   * Writes through: takes the lock of the key, calls `writer`, which writes the source of truth and
+   * answers the value that is there now, and stores that. One writer of a key runs at a time across the
+   * fleet. Nothing in Redis is touched before it has succeeded: if it fails, the value and the time it
+   * has left stand as they are. A load or refresh that began before is not stored.
+   *
+   * Sends: what `acquire` and `release` of `@redcache/locks` do, and EVALSHA `store-held` (2 keys).
+   * Resolves: the value as every process reads it.
+   * Time: `wait` for the lock; its lease is extended while the writer runs, however long that is.
+   * Throws: the writer's own error; `AcquireTimeoutError`; `UnavailableError` if there is no connection.
+   * When the writer has succeeded already, each with the key deleted: `LockLostError` if the lock was no
+   * longer held; `CodecError`; the server's error if it refused; `OutcomeUnknownError` as {@link set}.
+   * Abort: rejects with `signal.reason`. A writer that runs already is told by `ctx.signal`; if it
+   * succeeds all the same, its value is stored.
+   */
+  async write<V>(
+    key: string,
+    writer: ValueWriter<V>,
+    options?: WriteOptions<V>,
+  ): Promise<V | undefined> {
+    this.#check('write', [key]);
+    requireFunction('write', 'writer', writer);
+    const values = await this.#shelf.write([key], writeOne(key, writer), options);
+    return values.get(key) as V | undefined;
+  }
+
+  /**
+   * As {@link write}, for many keys: `writer` is called once, with all of them, under the locks of all,
+   * which are taken in the order of their names, so that two calls never wait for each other. A key it
+   * leaves out of its answer is absent. Each value is stored by itself.
+   *
+   * Resolves: the values as every process reads them, without those that are absent.
+   * Throws: `BatchError` saying which keys failed, and why, when the writer has succeeded; otherwise as
+   * {@link write}.
+   */
+  async writeMany<V>(
+    keys: readonly string[],
+    writer: ManyWriter<V>,
+    options?: WriteOptions<V>,
+  ): Promise<Map<string, V>> {
+    this.#check('writeMany', checkedList('writeMany', keys));
+    requireFunction('writeMany', 'writer', writer);
+    const names = [...new Set(keys)];
+    const values = await this.#shelf.write(names, writeSeveral(writer), options);
+    for (const [name, value] of values) if (value === undefined) values.delete(name);
+    return values as Map<string, V>;
   }
 
   /**
@@ -306,8 +372,9 @@ export class Cache {
   }
 
   /**
-   * Ends every call under way with `ClosedError`, aborts loaders, gives their leases back, and leaves
-   * no timer and no listener. The client stays open: it is its owner's. Idempotent.
+   * Ends every call under way with `ClosedError`, aborts loaders and writers, gives their leases and
+   * locks back, and leaves no timer and no listener. A writer that has not ended after `timeout.redis`
+   * goes on by itself, and its key is deleted. The client stays open: it is its owner's. Idempotent.
    */
   close(): Promise<void> {
     // First of all: a loader that is told to stop may ask for more.
@@ -318,7 +385,8 @@ export class Cache {
   }
 
   async #close(): Promise<void> {
-    await this.#reader.close(new ClosedError('the cache was closed'));
+    const closed = new ClosedError('the cache was closed');
+    await Promise.all([this.#reader.close(closed), this.#writeThrough.close(closed)]);
     this.#groups.close();
     this.#uncertain.close();
     this.#keyspace.close();
@@ -357,6 +425,11 @@ export function createCache(options: CacheOptions): Cache {
 function checkedList(method: string, keys: unknown): readonly string[] {
   if (!Array.isArray(keys)) throw new ConfigError(`${method}: keys must be an array of strings`);
   return keys;
+}
+
+function requireFunction(method: string, name: string, value: unknown): void {
+  if (value === undefined) throw new ConfigError(`${method}: there must be a ${name}`);
+  checkFunction(method, name, value);
 }
 
 function checkFunction(method: string, name: string, value: unknown): void {

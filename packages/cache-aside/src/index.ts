@@ -14,6 +14,9 @@ export type {
   LoadsById,
   PlainId,
   SchemaFamilyOptions,
+  WriteById,
+  WriteByIds,
+  WriteByIdsContext,
 } from './family/family-options.ts';
 export type { Found, Peeked } from './found.ts';
 export type { Freeze } from './freeze.ts';
@@ -23,9 +26,16 @@ export type {
   GetOptions,
   SetOptions,
   Tags,
+  WriteOptions,
 } from './options.ts';
 export type { PolicyOptions, TimeoutOptions } from './policy.ts';
 export type { Source } from './read/answer.ts';
 export type { LoadContext, Loader, LoadMany, Loads } from './read/loader.ts';
 export type { Schema, SchemaInput, SchemaOutput } from './schema.ts';
 export type { CacheAsideStats, FamilyStats } from './stats.ts';
+export type {
+  ManyWriter,
+  ValueWriter,
+  WriteContext,
+  WriteManyContext,
+} from './write/write-through.ts';

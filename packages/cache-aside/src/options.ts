@@ -19,6 +19,7 @@ import {
   DEFAULT_POLICY,
   type Policy,
   type PolicyOptions,
+  type PolicyReaders,
   policyFrom,
   policyReaders,
   type TimeoutOptions,
@@ -72,6 +73,13 @@ export interface SetOptions<V = unknown>
   readonly tags?: Tags<V>;
 }
 
+export interface WriteOptions<V = unknown> extends SetOptions<V>, Pick<PolicyOptions, 'lease'> {
+  /** How long to wait for writers before; default `timeout.hard`. */
+  readonly wait?: Duration;
+  /** Ends this caller's wait, and tells the writer to stop. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface Settings {
   readonly client: AnyClient;
   readonly prefix: string;
@@ -94,6 +102,14 @@ export interface Wish {
 export interface Keeping {
   readonly policy: Policy;
   readonly tags: Tags<never> | undefined;
+}
+
+/** What one write under a lock wants. */
+export interface WriteWish extends Keeping {
+  readonly ttlMs: number | undefined;
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 const MOST_LOADS = 100_000;
@@ -179,14 +195,45 @@ export function readSetOptions<V>(
   policy: Policy,
 ): Keeping & { readonly ttlMs: number | undefined } {
   if (options === undefined) return { policy, tags: undefined, ttlMs: undefined };
-  const { ttl, ttlJitter, grace, staleIfError } = policyReaders(policy);
+  return keepingOf(readOptions(where, options, keepingReaders(policy)), policy);
+}
+
+export function readWriteOptions<V>(
+  where: string,
+  options: WriteOptions<V> | undefined,
+  policy: Policy,
+): WriteWish {
   const read = readOptions(where, options, {
+    ...keepingReaders(policy),
+    lease: policyReaders(policy).lease,
+    wait: optional(duration, policy.hardMs),
+    signal: abortSignal,
+  });
+  const { lease: leaseMs, wait: waitMs, signal } = read;
+  return { ...keepingOf(read, policy), leaseMs, waitMs, signal };
+}
+
+/** Readers of how a value is kept that is written. */
+type KeepingReaders = Pick<PolicyReaders, 'ttlJitter' | 'grace' | 'staleIfError'> & {
+  readonly ttl: OptionReader<number | undefined>;
+  readonly tags: OptionReader<Tags<never> | undefined>;
+};
+
+function keepingReaders(policy: Policy): KeepingReaders {
+  const { ttl, ttlJitter, grace, staleIfError } = policyReaders(policy);
+  return {
     ttl: optional<number | undefined>(ttl, undefined),
     ttlJitter,
     grace,
     staleIfError,
     tags,
-  });
+  };
+}
+
+function keepingOf(
+  read: { readonly [K in keyof KeepingReaders]: ReturnType<KeepingReaders[K]> },
+  policy: Policy,
+): Keeping & { readonly ttlMs: number | undefined } {
   return {
     policy: {
       ...policy,

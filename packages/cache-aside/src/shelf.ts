@@ -1,17 +1,18 @@
 import { ClosedError, type Entry, type TrackingCache, UnavailableError } from '@redcache/core';
-import type { Awaitable } from './compression.ts';
 import { type Found, foundIn, type Peeked } from './found.ts';
 import type { Groups } from './groups/groups.ts';
 import { KeyMemo } from './key-memo.ts';
 import {
-  checkTags,
   type GetOptions,
+  type Keeping,
   readGetOptions,
   readSetOptions,
+  readWriteOptions,
   type SetOptions,
   type Tags,
+  type WriteOptions,
 } from './options.ts';
-import { jittered, type Policy, tailMs } from './policy.ts';
+import type { Policy } from './policy.ts';
 import type { Answer } from './read/answer.ts';
 import type { Copy } from './read/copy.ts';
 import { judge } from './read/judgement.ts';
@@ -19,9 +20,12 @@ import type { LoadAll } from './read/loader.ts';
 import type { Manner, Reader, Wanted } from './read/reader.ts';
 import type { Keyspace } from './redis/keyspace.ts';
 import type { Counters } from './stats.ts';
-import type { Encoded, ValueFormat } from './value.ts';
+import type { ValueFormat } from './value.ts';
 import { FencedWrites } from './write/fenced-writes.ts';
+import { outgoing } from './write/outgoing.ts';
 import type { UncertainKeys } from './write/uncertain.ts';
+import type { WriteOrder } from './write/write-order.ts';
+import type { WriteAll, WriteThrough } from './write/write-through.ts';
 import { throwFor, Writer } from './write/writer.ts';
 
 /** What all shelves of a cache stand on. */
@@ -31,6 +35,8 @@ export interface ShelfGround {
   readonly groups: Groups;
   readonly uncertain: UncertainKeys;
   readonly reader: Reader;
+  readonly order: WriteOrder;
+  readonly writeThrough: WriteThrough;
   /** Of the namespace. */
   readonly prefix: string;
 }
@@ -62,6 +68,9 @@ export class Shelf {
   readonly #groups: Groups;
   readonly #reader: Reader;
   readonly #writer: Writer;
+  readonly #writes: FencedWrites;
+  readonly #order: WriteOrder;
+  readonly #writeThrough: WriteThrough;
   readonly #format: ValueFormat;
   readonly #tags: Tags<never> | undefined;
   #isClosed = false;
@@ -76,6 +85,9 @@ export class Shelf {
     this.#engine = engine;
     this.#groups = ground.groups;
     this.#reader = ground.reader;
+    this.#order = ground.order;
+    this.#writeThrough = ground.writeThrough;
+    this.#writes = writes;
     this.#writer = new Writer({ writes, keyspace, counters, prefix });
     this.#format = kind.format;
     this.#tags = kind.tags;
@@ -174,33 +186,17 @@ export class Shelf {
     value: unknown,
     options: SetOptions<never> | undefined,
   ): Promise<void> {
-    const { policy, tags = this.#tags, ttlMs } = readSetOptions(where, options, this.policy);
-    const isAbsent = value === undefined;
-    const freshMs = jittered(ttlMs ?? (isAbsent ? policy.negativeTtlMs : policy.ttlMs), policy);
-    const answered = typeof tags === 'function' ? tagsBy(tags, value) : (tags ?? []);
-    const known = this.#groups.known();
-    const member = {
-      epoch: known ?? 0,
-      tags: isAbsent ? [] : checkTags(answered, `${where}: tags`),
-    };
-    const facts = { ttlMs: freshMs, tailMs: isAbsent ? 0 : tailMs(policy), loadMs: 0 };
-    const encode = (): Awaitable<Encoded> =>
-      this.#format.encode(value, name, { ...facts, ...member });
-    // What cannot be encoded is refused before anything is sent; and where all is known the write
-    // leaves before anything that is asked for after it.
-    let encoding = encode();
-    if (known === undefined) {
-      await encoding;
-      member.epoch = await this.#groups.now().catch(asOutdated);
-      encoding = encode();
-    }
-    const { envelope, header } = encoding instanceof Promise ? await encoding : encoding;
-    const keptMs = header.ttlMs + header.tailMs;
-    await Promise.all([
-      this.#writer.set(name, envelope, keptMs),
-      // Without it the value counts as outdated at its first look.
-      this.#groups.keep(member, keptMs).catch(() => {}),
-    ]);
+    const kept = this.#kept(readSetOptions(where, options, this.policy));
+    const groups = this.#groups;
+    const epoch = groups.known() ?? (() => this.#epoch());
+    const prepared = outgoing(where, this.#format, name, value, epoch, kept);
+    await this.#order.run([name], prepared, async ({ envelope, keptMs, member }) => {
+      await Promise.all([
+        this.#writer.set(name, envelope, keptMs),
+        // Without it the value counts as outdated at its first look.
+        groups.keep(member, keptMs).catch(() => {}),
+      ]);
+    });
     this.#reader.wrote(this.keyOf(name));
   }
 
@@ -215,26 +211,41 @@ export class Shelf {
     );
   }
 
+  /** Writes through; see {@link WriteThrough}. Resolves: what callers get, by name. */
+  async write(
+    names: readonly string[],
+    writer: WriteAll,
+    options: WriteOptions<never> | undefined,
+  ): Promise<Map<string, unknown>> {
+    const wish = this.#kept(readWriteOptions(writer.where, options, this.policy));
+    wish.signal?.throwIfAborted();
+    if (names.length === 0) return new Map();
+    const way = { format: this.#format, writes: this.#writes, counters: this.counters };
+    const { values, errors } = await this.#writeThrough.write(names, writer, wish, way);
+    throwFor(names, errors);
+    return new Map(names.map((name) => [name, this.handOut(values.get(name))]));
+  }
+
   async delete(names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
-    await this.#writer.delete(names);
+    await this.#order.run(names, undefined, () => this.#writer.delete(names));
     for (const name of names) this.#reader.wrote(this.keyOf(name));
   }
 
   touch(name: string, ttlMs: number): Promise<boolean> {
-    return this.#writer.touch(name, ttlMs);
+    return this.#order.run([name], undefined, () => this.#writer.touch(name, ttlMs));
   }
 
   async touchMany(names: readonly string[], ttlMs: number): Promise<Set<string>> {
     const touched = new Set<string>();
     await this.#each(names, async (name) => {
-      if (await this.#writer.touch(name, ttlMs)) touched.add(name);
+      if (await this.touch(name, ttlMs)) touched.add(name);
     });
     return touched;
   }
 
   expire(name: string): Promise<boolean> {
-    return this.#writer.expire(name);
+    return this.#order.run([name], undefined, () => this.#writer.expire(name));
   }
 
   checkOpen(where: string): void {
@@ -290,6 +301,23 @@ export class Shelf {
     return { load, loadsApart: apart, format: this.#format, wish, counters: this.counters };
   }
 
+  #kept<K extends Keeping>(asked: K): K {
+    return asked.tags === undefined ? { ...asked, tags: this.#tags } : asked;
+  }
+
+  /**
+   * The epoch of what is written now. Where nobody can say, it counts as outdated: it is to be written
+   * all the same, since whoever writes has changed his data already (I13).
+   */
+  async #epoch(): Promise<number> {
+    try {
+      return await this.#groups.now();
+    } catch (error) {
+      if (error instanceof UnavailableError) return 0;
+      throw error;
+    }
+  }
+
   /** Does something for each name; what fails for one keeps it from no other. */
   async #each(names: readonly string[], act: (name: string) => Promise<void>): Promise<void> {
     const outcomes = await Promise.allSettled(names.map(act));
@@ -298,17 +326,4 @@ export class Shelf {
       if (outcome.status === 'rejected') errors.set(names[i] as string, outcome.reason);
     throwFor(names, errors);
   }
-}
-
-/**
- * What is written though nobody can say in which epoch counts as outdated. It is to be tried all the
- * same: whoever writes has changed his data already (I13).
- */
-function asOutdated(error: unknown): number {
-  if (error instanceof UnavailableError) return 0;
-  throw error;
-}
-
-function tagsBy(tags: (value: never) => readonly string[], value: unknown): readonly string[] {
-  return value === undefined ? [] : tags(value as never);
 }

@@ -16,6 +16,7 @@ import {
 import type { LoadContext } from '../read/loader.ts';
 import type { Schema, SchemaInput } from '../schema.ts';
 import type { FormatOptions } from '../value.ts';
+import type { WriteContext } from '../write/write-through.ts';
 
 /** What is its own key, unless `key` says otherwise. */
 export type PlainId = string | number | bigint;
@@ -31,6 +32,22 @@ export type LoadByIds<Id, V> = (
   ids: Id[],
   context: LoadContext,
 ) => LoadsById<Id, V> | Promise<LoadsById<Id, V>>;
+
+/** Writes the source of truth and answers the value that is there now; `undefined`: there is none. */
+export type WriteById<Id, V> = (
+  id: Id,
+  context: WriteContext,
+) => V | undefined | Promise<V | undefined>;
+
+/** As {@link WriteById}, for many ids; one that it leaves out of its answer is absent. */
+export type WriteByIds<Id, V> = (
+  ids: Id[],
+  context: WriteByIdsContext<Id>,
+) => LoadsById<Id, V> | Promise<LoadsById<Id, V>>;
+
+export interface WriteByIdsContext<Id> extends Omit<WriteContext, 'fencingToken'> {
+  fencingTokenOf(id: Id): bigint;
+}
 
 /** By id, or an object by key. */
 export type LoadsById<Id, V> =

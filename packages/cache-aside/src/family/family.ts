@@ -2,12 +2,13 @@ import { ConfigError, type Duration } from '@redcache/core';
 import { durationMs } from '@redcache/core/toolkit';
 import type { Found, Peeked } from '../found.ts';
 import { KeyMemo } from '../key-memo.ts';
-import type { GetOptions, SetOptions } from '../options.ts';
+import type { GetOptions, SetOptions, WriteOptions } from '../options.ts';
 import type { Shelf, ShelfLoad } from '../shelf.ts';
 import type { FamilyStats } from '../stats.ts';
+import { writeOne } from '../write/write-through.ts';
 import { FamilyKeys, isPrimitive } from './family-keys.ts';
-import { loadManyByIds, loadOneById } from './family-loads.ts';
-import type { FamilySettings } from './family-options.ts';
+import { loadManyByIds, loadOneById, writeManyByIds } from './family-loads.ts';
+import type { FamilySettings, WriteById, WriteByIds } from './family-options.ts';
 
 /**
  * Values of one kind, by ids, with their own loader; see `Cache.define`. `V`: what callers get, `Input`:
@@ -110,6 +111,43 @@ export class Family<Id, V, Input = V> {
     await this.#shelf.setMany('setMany', values, options);
   }
 
+  /**
+   * Calls `writer`, which writes the source of truth, under the lock of the key, and stores what it
+   * answers. As `Cache.write`.
+   */
+  async write(
+    id: Id,
+    writer: WriteById<Id, Input>,
+    options?: WriteOptions<Input>,
+  ): Promise<V | undefined> {
+    const name = this.#nameOf('write', id);
+    checkWriter('write', writer);
+    const write = writeOne(name, (_, context) => writer(id, context));
+    const values = await this.#shelf.write([name], write, options);
+    return values.get(name) as V | undefined;
+  }
+
+  /**
+   * As {@link write}, for many, by one call under the locks of all. Resolves: their values, without
+   * those that are absent.
+   *
+   * Throws: `BatchError` with the names of those that failed, see {@link nameOf}.
+   */
+  async writeMany(
+    ids: readonly Id[],
+    writer: WriteByIds<Id, Input>,
+    options?: WriteOptions<Input>,
+  ): Promise<Map<Id, V>> {
+    const byName = this.#byName('writeMany', ids);
+    checkWriter('writeMany', writer);
+    const write = writeManyByIds(writer, byName, this.#keys);
+    const written = await this.#shelf.write([...byName.keys()], write, options);
+    const values = new Map<Id, V>();
+    for (const [name, value] of written)
+      if (value !== undefined) values.set(byName.get(name) as Id, value as V);
+    return values;
+  }
+
   /** Deletes it everywhere. */
   async delete(id: Id): Promise<void> {
     await this.#shelf.delete([this.#nameOf('delete', id)]);
@@ -190,3 +228,8 @@ export class Family<Id, V, Input = V> {
 }
 
 const NO_LOAD: ShelfLoad = { load: undefined, apart: false };
+
+function checkWriter(method: string, writer: unknown): void {
+  if (typeof writer !== 'function')
+    throw new ConfigError(`${method}: the writer must be a function`);
+}

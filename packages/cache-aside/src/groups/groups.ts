@@ -117,11 +117,11 @@ export class Groups {
    * The epoch for a load that is about to begin.
    *
    * Sends: nothing if it is known here; else EVALSHA `read-epoch` (1 key). For the first call of all what
-   * {@link prepare} does before it: what is loaded must not be older than the namespace.
+   * {@link prepare} does before it: what is loaded must not be older than the namespace. At once if all
+   * is known.
    */
-  async now(): Promise<number> {
-    if (this.#clearedIn === UNKNOWN) await this.#learnCleared();
-    return this.#epochs.have(this.#keys.now);
+  now(): number | Promise<number> {
+    return this.known() ?? this.#learnNow();
   }
 
   /**
@@ -162,6 +162,11 @@ export class Groups {
   #begin(key: string, forMs: string): Promise<void> {
     const { now } = this.#keys;
     return this.#writes.run([key, now], (port) => begin(port, key, now, forMs));
+  }
+
+  async #learnNow(): Promise<number> {
+    if (this.#clearedIn === UNKNOWN) await this.#learnCleared();
+    return this.#epochs.have(this.#keys.now);
   }
 
   /** Where nobody has cleared the namespace yet, or nobody remembers, that counts as done now (G2). */

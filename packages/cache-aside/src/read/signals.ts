@@ -33,3 +33,20 @@ export function allAborted(signals: readonly AbortSignal[]): Derived {
     },
   };
 }
+
+/** Aborts when the first of them does, with its reason. */
+export function firstAborted(signals: readonly (AbortSignal | undefined)[]): Derived {
+  const controller = new AbortController();
+  const stops = signals.map((signal) => {
+    const onAbort = (): void => controller.abort(signal?.reason);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    return () => signal?.removeEventListener('abort', onAbort);
+  });
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const stop of stops) stop();
+    },
+  };
+}

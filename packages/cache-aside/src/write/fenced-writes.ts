@@ -4,6 +4,16 @@ import type { Keyspace } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
 import type { UncertainKeys } from './uncertain.ts';
 
+export interface FencedWrite {
+  /** Of the only key, as its user calls it. */
+  readonly name?: string | undefined;
+  /**
+   * What becomes of the keys if the server refuses: they stand as they are, or are to be deleted like
+   * those of a write that went unanswered, since what stands there is known to be outdated.
+   */
+  readonly onRefusal?: 'delete';
+}
+
 /**
  * Writes that fence their keys from before the send until the reply, so that once one has resolved
  * every later read in this process sees it or something newer (I6). What goes unanswered is uncertain
@@ -27,15 +37,11 @@ export class FencedWrites {
     this.#counters = parts.counters;
   }
 
-  /**
-   * `name`: of the only key, as its user calls it.
-   *
-   * Throws: `OutcomeUnknownError` if it went unanswered; the server's error if it refused.
-   */
+  /** Throws: `OutcomeUnknownError` if it went unanswered; the server's error if it refused. */
   async run<T>(
     keys: readonly string[],
     send: (port: CommandPort) => Promise<T>,
-    name?: string,
+    { name, onRefusal }: FencedWrite = {},
   ): Promise<T> {
     const fences = new Map(keys.map((key) => [key, this.#engine.fence([key])]));
     const settle = (): void => {
@@ -53,7 +59,8 @@ export class FencedWrites {
       }
     } catch (error) {
       if (isServerError(error)) {
-        settle();
+        if (onRefusal === 'delete') this.#uncertain.add(fences, undefined);
+        else settle();
         throw error;
       }
       cause = error;

@@ -33,7 +33,7 @@ export class Writer {
   async set(name: string, envelope: Content, ttlMs: number): Promise<void> {
     const key = this.#prefix + name;
     const command = ['SET', key, envelope, 'PX', String(ttlMs)];
-    await this.#writes.run([key], (port) => port.send(command), name);
+    await this.#writes.run([key], (port) => port.send(command), { name });
     this.#counters.writes += 1;
   }
 
@@ -54,7 +54,7 @@ export class Writer {
     const outcomes = await Promise.allSettled(
       parts.map((part) => {
         const name = names.length === 1 ? names[0] : undefined;
-        return this.#writes.run(part, (port) => port.send(['DEL', ...part]), name);
+        return this.#writes.run(part, (port) => port.send(['DEL', ...part]), { name });
       }),
     );
     const errors = new Map<string, unknown>();
@@ -73,11 +73,9 @@ export class Writer {
     call: (key: string) => readonly [typeof touch, string, readonly string[]],
   ): Promise<boolean> {
     const [script, key, args] = call(this.#prefix + name);
-    const done = await this.#writes.run(
-      [key],
-      (port) => runScript(port, script, [key], args),
+    const done = await this.#writes.run([key], (port) => runScript(port, script, [key], args), {
       name,
-    );
+    });
     this.#counters.writes += 1;
     return done === 1;
   }

@@ -24,9 +24,15 @@ import type { Copy } from './read/copy.ts';
 import { judge } from './read/judgement.ts';
 import { type LoadAll, type Loader, type LoadMany, loadOne, loadSeveral } from './read/loader.ts';
 import { Reader } from './read/reader.ts';
+import { anyAborted } from './read/signals.ts';
 import { Keyspace } from './redis/keyspace.ts';
 import { type CacheAsideStats, Counters } from './stats.ts';
 import { type Encoded, ValueFormat } from './value.ts';
+import { batches } from './warm/batch.ts';
+import { KeySource, type Keys } from './warm/key-source.ts';
+import { readWarmOptions, type WarmOptions } from './warm/options.ts';
+import type { WarmProgress } from './warm/progress.ts';
+import { Warming } from './warm/warming.ts';
 import { FencedWrites } from './write/fenced-writes.ts';
 import { UncertainKeys } from './write/uncertain.ts';
 import { throwFor, Writer } from './write/writer.ts';
@@ -63,6 +69,7 @@ export class Cache {
   readonly #uncertain: UncertainKeys;
   readonly #reader: Reader;
   readonly #writer: Writer;
+  readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
   #isClosed = false;
 
@@ -235,6 +242,62 @@ export class Cache {
     for (const [name, value] of values)
       if (value !== undefined) found.set(name, this.#format.handOut(value) as V);
     return found;
+  }
+
+  /**
+   * Loads many keys before anyone asks for them, some batches at a time. The source of the keys is read
+   * no faster than batches finish. Keys that are there are skipped, so a run that was ended goes on where
+   * it stopped if it is begun anew. Values go to Redis; unless `localTtl` is given no copies stay here.
+   *
+   * Sends: as {@link getMany}, for each batch.
+   * Resolves: how many keys were loaded and skipped.
+   * Throws: `WarmError` if keys failed, at the end; what the source throws; `ConfigError`; `ClosedError`.
+   * Abort: rejects with `signal.reason` at once; running loads are aborted, and the source is given back.
+   */
+  async warm<V>(
+    keys: Keys,
+    loadMany: LoadMany<V>,
+    options?: WarmOptions<V>,
+  ): Promise<WarmProgress> {
+    this.#check('warm', []);
+    if (typeof loadMany !== 'function') throw new ConfigError('warm: loadMany must be a function');
+    const { wish, plan } = readWarmOptions(options, this.#policy);
+    const { signal, stop } = anyAborted([
+      this.#closed.signal,
+      ...(wish.signal ? [wish.signal] : []),
+    ]);
+    const readBatch = batches(loadSeveral(loadMany), (names, load, told) =>
+      this.#readEach(names, load, { ...wish, signal: told }),
+    );
+    const { clock } = this.#engine;
+    try {
+      const source = new KeySource(keys);
+      return await new Warming({ source, readBatch, plan, signal, clock }).run();
+    } finally {
+      stop();
+    }
+  }
+
+  /** What becomes of each of these keys, in their order. */
+  async #readEach(
+    names: readonly string[],
+    load: LoadAll,
+    wish: Wish,
+  ): Promise<readonly PromiseSettledResult<Answer>[]> {
+    const wanted: { name: string; key: string }[] = [];
+    const local = names.map((name) => {
+      const one = { name, key: this.#prefix + name };
+      const copy = this.#lookUp(one, load, wish);
+      if (copy === undefined) wanted.push(one);
+      return copy;
+    });
+    const read = await this.#reader.readEach(wanted, { load, format: this.#format, wish });
+    const others = read.values();
+    return local.map((copy) =>
+      copy === undefined
+        ? (others.next().value as PromiseSettledResult<Answer>)
+        : { status: 'fulfilled', value: { value: copy.value, source: 'local', copy } },
+    );
   }
 
   /**
@@ -413,6 +476,7 @@ export class Cache {
   close(): Promise<void> {
     // First of all: a loader that is told to stop may ask for more.
     this.#isClosed = true;
+    this.#closed.abort(new ClosedError('the cache was closed'));
     this.#closing ??= this.#close();
     return this.#closing;
   }

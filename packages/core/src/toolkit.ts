@@ -12,6 +12,7 @@ export { durationMs } from './duration.ts';
 export { Flight, SingleFlight } from './flight/single-flight.ts';
 export {
   abortSignal,
+  callback,
   checkKey,
   count,
   countTo,

@@ -33,3 +33,21 @@ export function allAborted(signals: readonly AbortSignal[]): Derived {
     },
   };
 }
+
+/** Aborts as soon as one of them has, with its reason. Any number may listen to it. */
+export function anyAborted(signals: readonly AbortSignal[]): Derived {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  const stops = signals.map((signal) => {
+    const onAbort = (): void => controller.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    return () => signal.removeEventListener('abort', onAbort);
+  });
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const stop of stops) stop();
+    },
+  };
+}

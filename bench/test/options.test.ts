@@ -8,6 +8,7 @@ test('without options it is the run that the help describes', () => {
     ...{ processes: 4, seconds: 20, readRate: 5000, writeRate: 20, seed: 1 },
     url: undefined,
     killRedis: false,
+    isCold: false,
   });
 });
 
@@ -18,12 +19,23 @@ test('every option is read', () => {
     ...{ processes: 2, seconds: 5, readRate: 10, writeRate: 0, seed: 9 },
     url: 'redis://127.0.0.1:1',
     killRedis: false,
+    isCold: false,
   });
   expect(parseOptions(['--kill-redis'])).toMatchObject({ killRedis: true });
+  expect(parseOptions(['--cold'])).toMatchObject({ isCold: true });
 });
 
 test('the help names every option and no other', () => {
-  const options = ['processes', 'seconds', 'read-rate', 'write-rate', 'seed', 'url', 'kill-redis'];
+  const options = [
+    'processes',
+    'seconds',
+    'read-rate',
+    'write-rate',
+    'seed',
+    'url',
+    'kill-redis',
+    'cold',
+  ];
   const named = [...HELP.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, name]) => name);
   expect(named).toEqual([...options, 'help']);
   expect(parseOptions(['--help'])).toEqual({ is: 'help' });

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
  */
 export class End {
   readonly errors: string[] = [];
-  #isEarly = false;
+  readonly #abort = new AbortController();
   #over = (): void => {};
   readonly #early = new Promise<void>((resolve) => {
     this.#over = resolve;
@@ -18,7 +18,12 @@ export class End {
 
   /** Whether it was ended before its time. */
   get isEarly(): boolean {
-    return this.#isEarly;
+    return this.#abort.signal.aborted;
+  }
+
+  /** Aborted when it is to end before its time. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
   readonly failed = (error: unknown): void => {
@@ -41,12 +46,12 @@ export class End {
   }
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
-    if (this.#isEarly) process.exit(128 + constants.signals[signal]);
+    if (this.isEarly) process.exit(128 + constants.signals[signal]);
     this.#stop();
   };
 
   #stop(): void {
-    this.#isEarly = true;
+    this.#abort.abort();
     this.#over();
   }
 }

@@ -19,6 +19,7 @@ import { Staleness } from './staleness.ts';
 import { summaryOf } from './summary.ts';
 import { Tally } from './tally.ts';
 import { flawsOf } from './verdict.ts';
+import { warm } from './warm.ts';
 import { Writer } from './writer.ts';
 import { Zipf } from './zipf.ts';
 
@@ -77,11 +78,20 @@ async function run(options: DemoOptions): Promise<number> {
     onLost: (reason) => end.failed(reason),
   });
   await fleet.ready();
+  if (!end.isEarly) process.stdout.write(`${introduction(options, ground, codes.length)}\n`);
+  const warmed =
+    options.isCold || end.isEarly
+      ? undefined
+      : await warm({ cache: link.cache, database, codes, signal: end.signal }).catch(
+          (error: unknown) => {
+            end.failed(error);
+            return undefined;
+          },
+        );
   if (end.isEarly) {
     console.error(['redcache demo: ended before it began', ...end.errors].join('\n  '));
     return end.errors.length === 0 ? 130 : 1;
   }
-  process.stdout.write(`${introduction(options, ground, codes.length)}\n`);
 
   const screen = new Screen(options.seconds);
   const snapshots = new Snapshots(tally, writer, outage);
@@ -104,7 +114,7 @@ async function run(options: DemoOptions): Promise<number> {
     hasWriter: options.writeRate > 0,
   });
   const { processes } = options;
-  const story = { processes, countries: codes.length, ranMs, boundMs: BOUND_MS, queryMs };
+  const story = { processes, countries: codes.length, ranMs, boundMs: BOUND_MS, queryMs, warmed };
   process.stdout.write(`${summaryOf({ ...story, tally, writer, outage, flaws })}\n`);
   end.close();
   return flaws.length === 0 ? 0 : 1;

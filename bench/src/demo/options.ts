@@ -11,6 +11,8 @@ export interface DemoOptions {
   /** A running Redis to use; else REDIS_URL or a server of the demo's own. */
   readonly url: string | undefined;
   readonly killRedis: boolean;
+  /** Begins with nothing in Redis. */
+  readonly isCold: boolean;
 }
 
 /** What the user asked for. */
@@ -30,6 +32,7 @@ read was stale beyond the bound and no key was loaded twice at a time.
   --url URL        use this running Redis, not one of its own; only keys that begin with
                    redcache-demo: are touched (REDIS_URL in the environment does the same)
   --kill-redis     kill its own Redis in the middle and start it again a little later
+  --cold           begin with nothing in Redis; else all countries are loaded before the first read
   --help           this text
 `;
 
@@ -49,6 +52,7 @@ export function parseOptions(args: readonly string[]): Request {
     seed: wholeNumber('--seed', values.seed ?? '1', 0, 2 ** 32 - 1),
     url,
     killRedis,
+    isCold: values.cold ?? false,
   };
   if (killRedis && options.seconds < SECONDS_TO_KILL)
     throw new UsageError(`--kill-redis needs --seconds ${SECONDS_TO_KILL} or more`);
@@ -69,6 +73,7 @@ function parse(args: readonly string[]) {
       seed: { type: 'string' },
       url: { type: 'string' },
       'kill-redis': { type: 'boolean' },
+      cold: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   });

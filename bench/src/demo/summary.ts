@@ -1,3 +1,4 @@
+import type { WarmProgress } from '@redcache/cache-aside';
 import { count, counted, percent, time } from './format.ts';
 import type { Latency } from './latency.ts';
 import type { Outage } from './outage.ts';
@@ -12,6 +13,8 @@ export interface Story {
   readonly boundMs: number;
   /** What one query takes when the database has nothing else to do. */
   readonly queryMs: number;
+  /** What was loaded before the first read, if anything. */
+  readonly warmed: WarmProgress | undefined;
   readonly tally: Tally;
   readonly writer: Writer;
   readonly outage: Outage | undefined;
@@ -27,8 +30,9 @@ export function summaryOf(story: Story): string {
       'bold',
       `In ${time(ranMs)}, with ${counted(processes, 'reader process', 'reader processes')} and a writer:`,
     ),
+    ...warming(story.warmed),
     ...reads(story.tally, ranMs),
-    ...database(story.tally, story.queryMs),
+    ...database(story.tally, story.queryMs, story.warmed),
     ...updates(story.writer, story.tally, countries),
     ...correctness(story.tally, story.boundMs),
     ...(story.outage === undefined ? [] : redis(story.outage)),
@@ -41,6 +45,13 @@ export function summaryOf(story: Story): string {
 
 const row = (label: string, text: string): string => `  ${label.padEnd(14)}${text}`;
 const more = (text: string): string => row('', text);
+
+function warming(warmed: Story['warmed']): string[] {
+  if (!warmed) return [];
+  const { loaded, elapsedMs } = warmed;
+  const what = counted(loaded, 'country', 'countries');
+  return [row('warmed', `${what} in ${time(elapsedMs)}, before the first read`)];
+}
 
 function reads({ reads, bySource }: Tally, ranMs: number): string[] {
   const part = (name: string, latency: Latency): string =>
@@ -56,12 +67,13 @@ function reads({ reads, bySource }: Tally, ranMs: number): string[] {
   ];
 }
 
-function database({ reads, loads }: Tally, queryMs: number): string[] {
+function database({ reads, loads }: Tally, queryMs: number, warmed: Story['warmed']): string[] {
   const uncachedMs = reads * queryMs;
+  const queries = loads + (warmed ? warmed.loaded : 0);
   return [
     row(
       'SQL queries',
-      `${count(loads)} instead of ${count(reads)}: ${percent(reads - loads, reads)} saved`,
+      `${count(queries)} instead of ${count(reads)}: ${percent(reads - queries, reads)} saved`,
     ),
     more(
       `at ${time(queryMs)} a query this database would need ${time(uncachedMs)} to answer all reads`,

@@ -29,6 +29,9 @@ import type { Schema, SchemaInput, SchemaOutput } from './schema.ts';
 import { Shelf, type ShelfGround, type ShelfLoad } from './shelf.ts';
 import { type CacheAsideStats, Counters, sumOf } from './stats.ts';
 import { ValueFormat } from './value.ts';
+import type { Keys } from './warm/key-source.ts';
+import type { WarmOptions } from './warm/options.ts';
+import type { WarmProgress } from './warm/progress.ts';
 import { FencedWrites } from './write/fenced-writes.ts';
 import { UncertainKeys } from './write/uncertain.ts';
 import { WriteOrder } from './write/write-order.ts';
@@ -162,6 +165,26 @@ export class Cache {
     for (const [name, value] of kept)
       if (value !== undefined) found.set(name, this.#shelf.handOut(value) as V);
     return found;
+  }
+
+  /**
+   * Loads many keys before anyone asks for them, some batches at a time. The source of the keys is read
+   * no faster than batches finish. Keys that are there are skipped, so a run that was ended goes on where
+   * it stopped if it is begun anew. Values go to Redis; unless `localTtl` is given no copies stay here.
+   *
+   * Sends: as {@link getMany}, for each batch.
+   * Resolves: how many keys were loaded and skipped.
+   * Throws: `WarmError` if keys failed, at the end; what the source throws; `ConfigError`; `ClosedError`.
+   * Abort: rejects with `signal.reason` at once; running loads are aborted, and the source is given back.
+   */
+  async warm<V>(
+    keys: Keys,
+    loadMany: LoadMany<V>,
+    options?: WarmOptions<V>,
+  ): Promise<WarmProgress> {
+    this.#check('warm', []);
+    if (typeof loadMany !== 'function') throw new ConfigError('warm: loadMany must be a function');
+    return this.#shelf.warm(keys, loadSeveral(loadMany), options);
   }
 
   /**

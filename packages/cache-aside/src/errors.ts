@@ -1,5 +1,6 @@
 import { type ErrorDetails, RedcacheError } from '@redcache/core';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { WarmProgress } from './warm/progress.ts';
 
 /** A value that cannot be stored; says at which path the offender stands. */
 export class CodecError extends RedcacheError {
@@ -48,5 +49,18 @@ export class BatchError extends RedcacheError {
   /** What went wrong with this key; `undefined` for one that succeeded. */
   errorFor(key: string): unknown {
     return this.#errors.get(key);
+  }
+}
+
+/**
+ * Some keys could not be warmed; all others were, unless it was to stop at the first error. `failed`
+ * names a thousand of them at most, and `succeeded` none: `progress` says how many there are.
+ */
+export class WarmError extends BatchError {
+  readonly progress: WarmProgress;
+
+  constructor(progress: WarmProgress, errors: ReadonlyMap<string, unknown>) {
+    super(`warm: ${progress.failed} of ${progress.done} keys failed`, [], errors);
+    this.progress = progress;
   }
 }

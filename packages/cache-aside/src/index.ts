@@ -3,7 +3,7 @@ export type { CacheChannels } from './channels.ts';
 export type { BinaryCodec, Codec, TextCodec } from './codecs/codec.ts';
 export type { CodecOption } from './codecs/named.ts';
 export type { CompressionAlgorithm, CompressOptions } from './compression.ts';
-export { BatchError, CodecError, LoadTimeoutError, SchemaError } from './errors.ts';
+export { BatchError, CodecError, LoadTimeoutError, SchemaError, WarmError } from './errors.ts';
 export type { Family } from './family/family.ts';
 export type {
   FamilyOptions,
@@ -33,6 +33,9 @@ export type { Source } from './read/answer.ts';
 export type { LoadContext, Loader, LoadMany, Loads } from './read/loader.ts';
 export type { Schema, SchemaInput, SchemaOutput } from './schema.ts';
 export type { CacheAsideStats, FamilyStats } from './stats.ts';
+export type { Keys } from './warm/key-source.ts';
+export type { WarmOptions } from './warm/options.ts';
+export type { OnProgress, WarmProgress } from './warm/progress.ts';
 export type {
   ManyWriter,
   ValueWriter,

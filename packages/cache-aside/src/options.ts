@@ -22,7 +22,9 @@ import {
   type PolicyReaders,
   policyFrom,
   policyReaders,
+  type Read,
   type TimeoutOptions,
+  type TimeoutReaders,
   timeoutReaders,
 } from './policy.ts';
 import type { FormatOptions } from './value.ts';
@@ -167,6 +169,34 @@ export function readCacheOptions(options: CacheOptions): Settings {
   };
 }
 
+/** Readers of the options of a read. */
+type GetReaders = PolicyReaders & {
+  readonly timeout: OptionReader<Read<TimeoutReaders>>;
+  readonly signal: OptionReader<AbortSignal | undefined>;
+  readonly tags: OptionReader<Tags<never> | undefined>;
+  readonly refresh: OptionReader<boolean>;
+};
+
+/** What is left out is as in the cache's policy. */
+export function getReaders(policy: Policy): GetReaders {
+  return {
+    ...policyReaders(policy),
+    timeout: (value, name) => readOptions(name, value, timeoutReaders(policy)),
+    signal: abortSignal,
+    tags,
+    refresh: optional(flag, false),
+  };
+}
+
+export function wishFrom(read: Read<GetReaders>): Wish {
+  return {
+    policy: policyFrom(read, read.timeout),
+    signal: read.signal,
+    tags: read.tags,
+    refresh: read.refresh,
+  };
+}
+
 /** What one call says itself, and the cache's policy for the rest. */
 export function readGetOptions<V>(
   where: string,
@@ -174,19 +204,7 @@ export function readGetOptions<V>(
   policy: Policy,
 ): Wish {
   if (options === undefined) return { policy, signal: undefined, tags: undefined, refresh: false };
-  const read = readOptions(where, options, {
-    ...policyReaders(policy),
-    timeout: (value, name) => readOptions(name, value, timeoutReaders(policy)),
-    signal: abortSignal,
-    tags,
-    refresh: optional(flag, false),
-  });
-  return {
-    policy: policyFrom(read, read.timeout),
-    signal: read.signal,
-    tags: read.tags,
-    refresh: read.refresh,
-  };
+  return wishFrom(readOptions(where, options, getReaders(policy)));
 }
 
 export function readSetOptions<V>(

@@ -167,7 +167,7 @@ export function timeoutReaders({ softMs, hardMs }: Policy): TimeoutReaders {
 }
 
 /** What the readers answer. */
-type Read<R> = { readonly [K in keyof R]: R[K] extends OptionReader<infer T> ? T : never };
+export type Read<R> = { readonly [K in keyof R]: R[K] extends OptionReader<infer T> ? T : never };
 
 export function policyFrom(read: Read<PolicyReaders>, timeout: Read<TimeoutReaders>): Policy {
   return {

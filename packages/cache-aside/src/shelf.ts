@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ClosedError, type Entry, type TrackingCache, UnavailableError } from '@redcache/core';
 import { type Found, foundIn, type Peeked } from './found.ts';
 import type { Groups } from './groups/groups.ts';
@@ -10,6 +11,7 @@ import {
   readWriteOptions,
   type SetOptions,
   type Tags,
+  type Wish,
   type WriteOptions,
 } from './options.ts';
 import type { Policy } from './policy.ts';
@@ -18,9 +20,15 @@ import type { Copy } from './read/copy.ts';
 import { judge } from './read/judgement.ts';
 import type { LoadAll } from './read/loader.ts';
 import type { Manner, Reader, Wanted } from './read/reader.ts';
+import { firstAborted } from './read/signals.ts';
 import type { Keyspace } from './redis/keyspace.ts';
 import type { Counters } from './stats.ts';
 import type { ValueFormat } from './value.ts';
+import { batches } from './warm/batch.ts';
+import { KeySource, type Keys } from './warm/key-source.ts';
+import { readWarmOptions, type WarmOptions } from './warm/options.ts';
+import type { WarmProgress } from './warm/progress.ts';
+import { Warming } from './warm/warming.ts';
 import { FencedWrites } from './write/fenced-writes.ts';
 import { outgoing } from './write/outgoing.ts';
 import type { UncertainKeys } from './write/uncertain.ts';
@@ -73,6 +81,7 @@ export class Shelf {
   readonly #writeThrough: WriteThrough;
   readonly #format: ValueFormat;
   readonly #tags: Tags<never> | undefined;
+  readonly #closed = new AbortController();
   #isClosed = false;
 
   constructor(ground: ShelfGround, kind: ShelfKind) {
@@ -91,6 +100,8 @@ export class Shelf {
     this.#writer = new Writer({ writes, keyspace, counters, prefix });
     this.#format = kind.format;
     this.#tags = kind.tags;
+    // As many as there are runs of warming.
+    setMaxListeners(0, this.#closed.signal);
   }
 
   /** What a name is called in Redis. */
@@ -169,6 +180,50 @@ export class Shelf {
       for (const [i, { name }] of wanted.entries()) values.set(name, read[i]?.value);
     }
     return values;
+  }
+
+  /** Loads what is not there of many keys; see `Cache.warm`. */
+  async warm(
+    keys: Keys,
+    load: LoadAll,
+    options: WarmOptions<never> | undefined,
+  ): Promise<WarmProgress> {
+    const { wish, plan } = readWarmOptions(options, this.policy);
+    const { signal, stop } = firstAborted([this.#closed.signal, wish.signal]);
+    const readBatch = batches(load, (names, noting, told) =>
+      this.#readEach(
+        names,
+        this.#mannerOf({ load: noting, apart: false }, { ...wish, signal: told }),
+      ),
+    );
+    const { clock } = this.#engine;
+    try {
+      const source = new KeySource(keys);
+      return await new Warming({ source, readBatch, plan, signal, clock }).run();
+    } finally {
+      stop();
+    }
+  }
+
+  /** What becomes of each of these names, in their order. */
+  async #readEach(
+    names: readonly string[],
+    manner: Manner,
+  ): Promise<readonly PromiseSettledResult<Answer>[]> {
+    const wanted: Wanted[] = [];
+    const local = names.map((name) => {
+      const one = { name, key: this.keyOf(name) };
+      const copy = this.#lookUp(one, manner);
+      if (copy === undefined) wanted.push(one);
+      return copy;
+    });
+    const read = await this.#reader.readEach(wanted, manner);
+    const others = read.values();
+    return local.map((copy) =>
+      copy === undefined
+        ? (others.next().value as PromiseSettledResult<Answer>)
+        : { status: 'fulfilled', value: { value: copy.value, source: 'local', copy } },
+    );
   }
 
   peek<V>(key: string): Peeked<V> {
@@ -255,6 +310,7 @@ export class Shelf {
   /** Nothing is served any more. */
   close(): void {
     this.#isClosed = true;
+    this.#closed.abort(new ClosedError('the cache was closed'));
   }
 
   /** The local copy, if it may be served; loads it anew behind if its time has come. */
@@ -290,14 +346,12 @@ export class Shelf {
     return copy;
   }
 
-  #manner(
-    where: string,
-    { load, apart }: ShelfLoad,
-    options: GetOptions<never> | undefined,
-  ): Manner {
-    const asked = readGetOptions(where, options, this.policy);
-    const tags = asked.tags ?? this.#tags;
-    const wish = tags === asked.tags ? asked : { ...asked, tags };
+  #manner(where: string, load: ShelfLoad, options: GetOptions<never> | undefined): Manner {
+    return this.#mannerOf(load, readGetOptions(where, options, this.policy));
+  }
+
+  #mannerOf({ load, apart }: ShelfLoad, asked: Wish): Manner {
+    const wish = this.#kept(asked);
     return { load, loadsApart: apart, format: this.#format, wish, counters: this.counters };
   }
 

@@ -17,6 +17,8 @@ test('a run ends with a summary of what was read, and leaves nothing behind', {
     exit: { code: 0, signal: null },
     errors: [],
   });
+  expect(output).toMatch(/^warmed 250 of 250 \(100\.0 %\) · [\d,]+\/s$/m);
+  expect(output).toMatch(/^ {2}warmed +250 countries in [\d.]+ m?s, before the first read$/m);
   expect(output).toMatch(LINE);
   expect(output).toMatch(/^ {2}reads +[\d,]+, [\d,]+ a second$/m);
   expect(output).toMatch(/^ {2}SQL queries +[\d,]+ instead of [\d,]+: \d+\.\d % saved$/m);

@@ -139,7 +139,7 @@ export class Loading {
     counters.staleHits += 1;
     const ageMs = stale.ageMs(engine.clock.nowMs());
     publish('redcache:cache:stale-if-error', () => ({ key, error, ageMs }));
-    shared.offer({ value: stale.value, source: 'redis', copy: stale });
+    shared.offer({ value: stale.value, source: 'redis', copy: stale, failure: error });
   }
 
   /** What may be served now that the load has failed (I4). */

@@ -116,6 +116,18 @@ export class Reader {
    * `fill`; `refresh-acquire` and `refresh-fill` for one that has aged. Joining costs nothing.
    */
   async read(wanted: readonly Wanted[], manner: Manner): Promise<Answer[]> {
+    return Promise.all(this.#begin(wanted, manner));
+  }
+
+  /** As {@link read}, but settles when every key has, with what became of each. */
+  readEach(
+    wanted: readonly Wanted[],
+    manner: Manner,
+  ): Promise<readonly PromiseSettledResult<Answer>[]> {
+    return Promise.allSettled(this.#begin(wanted, manner));
+  }
+
+  #begin(wanted: readonly Wanted[], manner: Manner): Promise<Answer>[] {
     const { load, wish, counters } = manner;
     const { signal, refresh } = wish;
     signal?.throwIfAborted();
@@ -135,7 +147,7 @@ export class Reader {
     });
     if (leave !== undefined) void Promise.allSettled(answers).then(leave.stop);
     if (led.length > 0) this.#background.track(this.#lead(led));
-    return Promise.all(answers);
+    return answers;
   }
 
   /** Loads a value anew that is served meanwhile, as soon as there is room. Nobody waits for it. */
@@ -451,7 +463,7 @@ export class Reader {
       shared.fail(failed.error);
     else {
       counters.staleHits += 1;
-      shared.land({ value: aged.value, source: 'redis', copy: aged });
+      shared.land({ value: aged.value, source: 'redis', copy: aged, failure: failed.error });
     }
     return true;
   }

@@ -34,9 +34,10 @@ export function allAborted(signals: readonly AbortSignal[]): Derived {
   };
 }
 
-/** Aborts when the first of them does, with its reason. */
+/** Aborts when the first of them does, with its reason. Any number may listen to it. */
 export function firstAborted(signals: readonly (AbortSignal | undefined)[]): Derived {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
   const stops = signals.map((signal) => {
     const onAbort = (): void => controller.abort(signal?.reason);
     if (signal?.aborted) onAbort();

@@ -8,6 +8,7 @@ import {
 import { selectsDatabase, type TrackedWay, trackedWay } from '@redcache/core/node-redis';
 import { checkKey, durationMs } from '@redcache/core/toolkit';
 import { Groups } from './groups/groups.ts';
+import { type Instrument, Instruments } from './instruments.ts';
 import {
   type CacheOptions,
   checkTags,
@@ -60,6 +61,7 @@ export class Cache {
   readonly #groups: Groups;
   readonly #format: ValueFormat;
   readonly #counters = new Counters();
+  readonly #instruments: Instruments;
   readonly #uncertain: UncertainKeys;
   readonly #reader: Reader;
   readonly #writer: Writer;
@@ -78,6 +80,7 @@ export class Cache {
     }
     const { engine } = way;
     const counters = this.#counters;
+    const instruments = new Instruments(engine.clock);
     const hasSlots = !selectsDatabase(client);
     const keyspace = new Keyspace({ ...way, hasSlots }, clock, redisMs);
     const uncertain = new UncertainKeys(keyspace, clock);
@@ -85,6 +88,7 @@ export class Cache {
     const groups = new Groups({ engine, redis: keyspace, writes, prefix });
     this.#policy = settings.policy;
     this.#prefix = prefix;
+    this.#instruments = instruments;
     this.#engine = engine;
     this.#way = way;
     this.#keyspace = keyspace;
@@ -92,7 +96,7 @@ export class Cache {
     this.#format = new ValueFormat(settings.format);
     this.#uncertain = uncertain;
     const { maxLoadsWithoutRedis } = settings;
-    const shared = { engine, keyspace, groups, uncertain, counters };
+    const shared = { engine, keyspace, groups, uncertain, counters, instruments };
     this.#reader = new Reader({ ...shared, maxLoadsWithoutRedis });
     this.#writer = new Writer({ writes, keyspace, counters, prefix });
   }
@@ -402,8 +406,17 @@ export class Cache {
   }
 
   stats(): CacheAsideStats {
-    const { refreshes, ...counters } = this.#counters;
-    return { ...counters, refreshes: { ...refreshes }, uncertainKeys: this.#uncertain.size };
+    return { ...this.#counters.stats(), uncertainKeys: this.#uncertain.size };
+  }
+
+  /**
+   * Lets metrics or traces of your own follow the loads and waits of this cache; see `docs/observability.md`
+   * for what `@redcache/cache-aside/otel` makes of them. Answers a function that takes it away.
+   *
+   * Throws: `ConfigError`.
+   */
+  instrument(instrument: Instrument): () => void {
+    return this.#instruments.add(instrument);
   }
 
   /**

@@ -1,3 +1,4 @@
+export type { TimeStats } from '@redcache/core/toolkit';
 export { Cache, createCache, type Found, type Peeked } from './cache.ts';
 export type { CacheChannels } from './channels.ts';
 export type { BinaryCodec, Codec, TextCodec } from './codecs/codec.ts';
@@ -5,6 +6,7 @@ export type { CodecOption } from './codecs/named.ts';
 export type { CompressionAlgorithm, CompressOptions } from './compression.ts';
 export { BatchError, CodecError, LoadTimeoutError, SchemaError } from './errors.ts';
 export type { Freeze } from './freeze.ts';
+export type { Instrument, LoadCause, LoadFacts, LoadOutcome, WaitFacts } from './instruments.ts';
 export type {
   CacheOptions,
   CacheTimeoutOptions,

@@ -2,6 +2,7 @@ import type { Lease } from '@redcache/locks/lease';
 import type { Tags } from '../options.ts';
 import type { Policy } from '../policy.ts';
 import type { Content } from '../redis/keyspace.ts';
+import type { RefreshCause } from '../refresh/refreshes.ts';
 import type { ValueFormat } from '../value.ts';
 import type { Copy } from './copy.ts';
 import type { LoadAll } from './loader.ts';
@@ -19,6 +20,8 @@ export interface Reading {
   readonly tags: Tags<never> | undefined;
   /** Whatever there is, it is loaded anew. */
   readonly renews: boolean;
+  /** Why it is loaded behind a value that is served meanwhile, if it is. */
+  readonly behind: RefreshCause | undefined;
   readonly giveUpAtMs: number;
   /** What was there when it was looked for, and may be served if it comes to that. */
   aged: Copy | undefined;

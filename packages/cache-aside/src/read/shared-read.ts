@@ -23,6 +23,11 @@ export class SharedRead extends Flight<Answer> {
     return this.#controller.signal;
   }
 
+  /** Whether there is anyone to be answered. */
+  get isAwaited(): boolean {
+    return this.#callers > 0;
+  }
+
   /** Rejects with the reason of `signal` as it is. */
   join(signal: AbortSignal | undefined): Promise<Answer> {
     this.#callers += 1;

@@ -6,8 +6,11 @@ import { counts } from './test/support/counts.ts';
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const packages = ['core', 'locks', 'cache-aside'] as const;
 
-/** Packages of this workspace are taken from their source: no test waits for a build. */
-const conditions = ['redcache-source', 'module', 'node', 'development|production'];
+/**
+ * Packages of this workspace are taken from their source: no test waits for a build. Without `module`,
+ * which is for bundlers: what `@opentelemetry/api` has there is nothing that Node can import.
+ */
+const conditions = ['redcache-source', 'node', 'development|production'];
 
 export default defineConfig({
   ssr: { resolve: { conditions } },

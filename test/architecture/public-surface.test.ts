@@ -11,7 +11,7 @@ const SUBPATHS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     './toolkit': 'toolkit',
   },
   locks: { '.': 'index', './lease': 'lease/index' },
-  'cache-aside': { '.': 'index', './msgpack': 'codecs/msgpack' },
+  'cache-aside': { '.': 'index', './msgpack': 'codecs/msgpack', './otel': 'otel/index' },
 };
 
 type Target = string | Readonly<Record<string, string>>;

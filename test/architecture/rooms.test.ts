@@ -33,6 +33,8 @@ describe('the checks themselves', () => {
     ['core', 'store/adapters/x.ts', 'redis'],
     ['locks', 'adapters/x.ts', 'redis'],
     ['cache-aside', 'index.ts', '@redis/client'],
+    ['cache-aside', 'stats.ts', '@opentelemetry/api'],
+    ['core', 'otel/x.ts', '@opentelemetry/api'],
     ['core', 'store/lru.ts', '../../test/lru.ts'],
     ['locks', 'index.ts', '../../core/src/index.ts'],
   ] as const)('in %s, %s must not import %s', ([name, file, specifier]) => {
@@ -47,6 +49,7 @@ describe('the checks themselves', () => {
     ['core', 'store/lru.ts', '../clock.ts'],
     ['locks', 'index.ts', '@redcache/core/node-redis'],
     ['cache-aside', 'index.ts', '@redcache/locks/lease'],
+    ['cache-aside', 'otel/metrics.ts', '@opentelemetry/api'],
   ] as const)('in %s, %s may import %s', ([name, file, specifier]) => {
     expect(wrongImports(name, sources({ [file]: `import '${specifier}';` }))).toEqual([]);
   });

@@ -13,6 +13,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** The rooms of core that know a Redis client. */
 const ADAPTERS = 'adapters/';
+/** The room of cache-aside that knows OpenTelemetry. */
+const OTEL = 'otel/';
 
 /** What imports of a package break the order of the rooms, one line each. */
 export function wrongImports(name: string, sources: Sources): string[] {
@@ -33,6 +35,10 @@ function flawOf(name: string, file: string, specifier: string): string | undefin
   if (target === 'redis' || target.startsWith('@redis/')) {
     const allowed = name === 'core' && file.startsWith(ADAPTERS);
     return allowed ? undefined : 'belongs to the adapters of core alone';
+  }
+  if (target.startsWith('@opentelemetry/')) {
+    const allowed = name === 'cache-aside' && file.startsWith(OTEL);
+    return allowed ? undefined : 'belongs to the room otel of cache-aside alone';
   }
   return undefined;
 }

@@ -12,6 +12,7 @@ import {
 } from './family/family-options.ts';
 import type { Found, Peeked } from './found.ts';
 import { Groups } from './groups/groups.ts';
+import { type Instrument, Instruments } from './instruments.ts';
 import {
   type CacheOptions,
   checkTags,
@@ -60,6 +61,7 @@ export class Cache {
   readonly #groups: Groups;
   readonly #uncertain: UncertainKeys;
   readonly #reader: Reader;
+  readonly #instruments: Instruments;
   readonly #ground: ShelfGround;
   readonly #writeThrough: WriteThrough;
   readonly #settings: Settings;
@@ -87,13 +89,16 @@ export class Cache {
     const writes = new FencedWrites({ engine, keyspace, uncertain, counters });
     const groups = new Groups({ engine, redis: keyspace, writes, prefix });
     const { maxLoadsWithoutRedis, policy } = settings;
-    const reader = new Reader({ engine, keyspace, groups, uncertain, maxLoadsWithoutRedis });
+    const instruments = new Instruments(engine.clock);
+    const shared = { engine, keyspace, groups, uncertain };
+    const reader = new Reader({ ...shared, instruments, maxLoadsWithoutRedis });
     const format = new ValueFormat(settings.format);
     this.#way = way;
     this.#keyspace = keyspace;
     this.#groups = groups;
     this.#uncertain = uncertain;
     this.#reader = reader;
+    this.#instruments = instruments;
     this.#settings = settings;
     this.#writeThrough = new WriteThrough({
       ...{ keyspace, groups, prefix, clock, redisMs },
@@ -102,7 +107,7 @@ export class Cache {
     });
     const order = new WriteOrder(keyspace.gate);
     const writing = { order, writeThrough: this.#writeThrough };
-    this.#ground = { engine, keyspace, groups, uncertain, reader, ...writing, prefix };
+    this.#ground = { ...shared, reader, ...writing, prefix };
     this.#shelf = new Shelf(this.#ground, { policy, format, tags: undefined, counters });
   }
 
@@ -388,10 +393,20 @@ export class Cache {
   /** Of all there is in this cache; what was of families once more by their names. */
   stats(): CacheAsideStats {
     const families = Object.fromEntries(
-      [...this.#families].map(([name, { shelf }]) => [name, shelf.counters.snapshot()]),
+      [...this.#families].map(([name, { shelf }]) => [name, shelf.counters.stats()]),
     );
-    const all = this.#shelves().map(({ counters }) => counters.snapshot());
-    return { ...sumOf(all), uncertainKeys: this.#uncertain.size, families };
+    const all = sumOf(this.#shelves().map(({ counters }) => counters));
+    return { ...all, uncertainKeys: this.#uncertain.size, families };
+  }
+
+  /**
+   * Lets metrics or traces of your own follow the loads and waits of this cache; see `docs/observability.md`
+   * for what `@redcache/cache-aside/otel` makes of them. Answers a function that takes it away.
+   *
+   * Throws: `ConfigError`.
+   */
+  instrument(instrument: Instrument): () => void {
+    return this.#instruments.add(instrument);
   }
 
   /**

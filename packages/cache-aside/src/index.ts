@@ -1,3 +1,4 @@
+export type { TimeStats } from '@redcache/core/toolkit';
 export { Cache, createCache } from './cache.ts';
 export type { CacheChannels } from './channels.ts';
 export type { BinaryCodec, Codec, TextCodec } from './codecs/codec.ts';
@@ -20,6 +21,7 @@ export type {
 } from './family/family-options.ts';
 export type { Found, Peeked } from './found.ts';
 export type { Freeze } from './freeze.ts';
+export type { Instrument, LoadCause, LoadFacts, LoadOutcome, WaitFacts } from './instruments.ts';
 export type {
   CacheOptions,
   CacheTimeoutOptions,

@@ -30,3 +30,4 @@ export { setPatientTimer } from './patient-timer.ts';
 export { Queue, type Queued } from './queue.ts';
 export { defineScript, isServerError, runScript, type Script } from './script.ts';
 export { ShortLivedMap } from './short-lived-map.ts';
+export { type TimeStats, Times } from './times.ts';

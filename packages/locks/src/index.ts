@@ -1,3 +1,4 @@
+export type { TimeStats } from '@redcache/core/toolkit';
 export type { Body } from './body.ts';
 export type { LockChannels, WokenBy } from './channels.ts';
 export type { TrackingMode } from './connections.ts';
@@ -29,4 +30,4 @@ export {
   type RetryOptions,
   type TryAcquireOptions,
 } from './options.ts';
-export type { LocksStats, TimeStats } from './tally.ts';
+export type { LocksStats } from './tally.ts';

@@ -1,15 +1,5 @@
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { type TimeStats, Times } from '@redcache/core/toolkit';
 import type { LossReason } from './errors.ts';
-
-/** Times in milliseconds; all 0 while nothing was counted. */
-export interface TimeStats {
-  readonly count: number;
-  readonly mean: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly max: number;
-}
 
 export interface LocksStats {
   /** Locks that this process holds just now. */
@@ -32,14 +22,11 @@ export interface LocksStats {
 }
 
 const MOST_KEYS = 100;
-/** A histogram counts whole microseconds, up to an hour, to one part in a hundred. */
-const US_A_MS = 1_000;
-const LONGEST_US = 3_600_000_000;
 
 /** Counts what the locks of one `createLocks` go through. */
 export class Tally {
-  readonly #waitTime = newHistogram();
-  readonly #holdTime = newHistogram();
+  readonly #waitTime = new Times();
+  readonly #holdTime = new Times();
   readonly #contention = new Map<string, number>();
   readonly #lost: Record<LossReason, number> = {
     ...{ expired: 0, deleted: 0, taken: 0, flushed: 0, disconnected: 0, closed: 0 },
@@ -51,7 +38,7 @@ export class Tally {
 
   acquired(waitedMs: number): void {
     this.#acquired += 1;
-    record(this.#waitTime, waitedMs);
+    this.#waitTime.record(waitedMs);
   }
 
   handedOff(): void {
@@ -63,7 +50,7 @@ export class Tally {
   }
 
   ended(heldMs: number): void {
-    record(this.#holdTime, heldMs);
+    this.#holdTime.record(heldMs);
   }
 
   lost(reason: LossReason): void {
@@ -87,31 +74,12 @@ export class Tally {
       ...now,
       acquired: this.#acquired,
       waited: this.#waited,
-      waitTime: timesOf(this.#waitTime),
-      holdTime: timesOf(this.#holdTime),
+      waitTime: this.#waitTime.stats(),
+      holdTime: this.#holdTime.stats(),
       handOffs: this.#handOffs,
       extensions: this.#extensions,
       lost: { ...this.#lost },
       contention: new Map(this.#contention),
     };
   }
-}
-
-function newHistogram(): RecordableHistogram {
-  return createHistogram({ lowest: 1, highest: LONGEST_US, figures: 2 });
-}
-
-function record(histogram: RecordableHistogram, timeMs: number): void {
-  histogram.record(Math.min(Math.max(1, Math.round(timeMs * US_A_MS)), LONGEST_US));
-}
-
-function timesOf(histogram: RecordableHistogram): TimeStats {
-  if (histogram.count === 0) return { count: 0, mean: 0, p50: 0, p95: 0, p99: 0, max: 0 };
-  const at = (percentile: number): number => histogram.percentile(percentile) / US_A_MS;
-  return {
-    count: histogram.count,
-    mean: histogram.mean / US_A_MS,
-    ...{ p50: at(50), p95: at(95), p99: at(99) },
-    max: histogram.max / US_A_MS,
-  };
 }

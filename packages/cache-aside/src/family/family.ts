@@ -191,7 +191,7 @@ export class Family<Id, V, Input = V> {
   }
 
   stats(): FamilyStats {
-    return this.#shelf.counters.snapshot();
+    return this.#shelf.counters.stats();
   }
 
   #nameOf(method: string, id: Id): string {

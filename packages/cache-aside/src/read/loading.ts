@@ -2,9 +2,10 @@ import { type Guard, type TrackingCache, UnavailableError } from '@redcache/core
 import type { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
 import type { Groups } from '../groups/groups.ts';
+import type { Instruments, LoadCause } from '../instruments.ts';
 import { checkTags } from '../options.ts';
 import { isPlain, jittered, tailMs } from '../policy.ts';
-import type { Keyspace } from '../redis/keyspace.ts';
+import { bytesOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
 import type { Encoded } from '../value.ts';
 import type { Background } from './background.ts';
@@ -21,6 +22,7 @@ export interface LoadingParts {
   readonly engine: TrackingCache;
   readonly keyspace: Keyspace;
   readonly groups: Groups;
+  readonly instruments: Instruments;
   readonly flights: SingleFlight<SharedRead>;
   readonly background: Background;
   readonly slots: LoadSlots;
@@ -81,12 +83,14 @@ export class Loading {
     claims: readonly Claim[],
     counters: Counters,
   ): Promise<Loaded | GaveUp> {
-    const { engine, slots } = this.#parts;
+    const { engine, slots, instruments } = this.#parts;
+    const { clock } = engine;
     const names = claims.map(({ read }) => read.name);
     const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
     const isLeased = claims.every(({ lease }) => lease !== undefined);
     let lost: ReturnType<typeof allAborted> | undefined;
     let giveBack = (): void => {};
+    let startedAtMs: number | undefined;
     try {
       // All callers may have left while the last of the keys was being won.
       abandoned.signal.throwIfAborted();
@@ -96,21 +100,37 @@ export class Loading {
       lost = isLeased
         ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
         : undefined;
-      return await runLoader(load, names, {
+      const bounds = {
         hardMs: claims[0]?.read.policy.hardMs ?? 0,
-        clock: engine.clock,
+        clock,
         abandoned: abandoned.signal,
         lost: lost?.signal,
         stale: this.#staleOf(claims),
-      });
+      };
+      startedAtMs = clock.nowMs();
+      return await instruments.load(
+        () => ({ keys: names, cause: causeOf(claims) }),
+        () => runLoader(load, names, bounds),
+      );
     } catch (error) {
       if (lost !== undefined && gaveUp(error, lost.signal)) return new GaveUp(error);
-      if (!abandoned.signal.aborted) counters.loadFailures += claims.length;
+      if (!abandoned.signal.aborted) this.#tellFailed(claims, error, startedAtMs);
       throw error;
     } finally {
+      if (startedAtMs !== undefined) counters.loadTime.record(clock.nowMs() - startedAtMs);
       giveBack();
       abandoned.stop();
       lost?.stop();
+    }
+  }
+
+  #tellFailed(claims: readonly Claim[], error: unknown, startedAtMs: number | undefined): void {
+    const { clock } = this.#parts.engine;
+    const ms = startedAtMs === undefined ? 0 : clock.nowMs() - startedAtMs;
+    for (const { read } of claims) {
+      const { key, counters } = read;
+      counters.loadFailures += 1;
+      publish('redcache:cache:load-failed', () => ({ key, ms, error, cause: causeOfRead(read) }));
     }
   }
 
@@ -126,13 +146,11 @@ export class Loading {
     if (lease !== undefined) background.track(lease.life.release());
     const isAbandoned = shared.signal.aborted;
     if (!isAbandoned) errors.note(key, error, policy.errorTtlMs);
-    if (shared.landed || !shared.isAwaited) {
-      if (!isAbandoned) publish('redcache:cache:refresh-failed', () => ({ key, error }));
-      if (!shared.landed) shared.fail(error);
-      return;
-    }
+    if (!isAbandoned && (shared.landed || read.behind !== undefined))
+      publish('redcache:cache:refresh-failed', () => ({ key, error }));
+    if (shared.landed) return;
     const stale = this.#servableFor(read);
-    if (stale === undefined || isAbandoned) {
+    if (stale === undefined || isAbandoned || !shared.isAwaited) {
       shared.fail(error);
       return;
     }
@@ -180,7 +198,8 @@ export class Loading {
         copy = await this.#fill(read, lease, encoded);
       } else if (lease !== undefined) background.track(lease.life.release());
       const stored = copy !== undefined;
-      publish('redcache:cache:load', () => ({ key, ms: loaded.tookMs, stored }));
+      const cause = causeOfRead(read);
+      publish('redcache:cache:load', () => ({ key, ms: loaded.tookMs, stored, cause }));
       shared.offer({ value: encoded.value, source: 'loader', ...(copy && { copy }) });
     } catch (error) {
       this.#failed(claim, error);
@@ -204,8 +223,10 @@ export class Loading {
       ]);
       if (!stored) {
         counters.lostLeases += 1;
+        publish('redcache:cache:lost-lease', () => ({ key }));
         return undefined;
       }
+      counters.bytesWritten += bytesOf(encoded.envelope);
       const freshUntilMs = sentAtMs + header.ttlMs;
       const copy = new Copy(
         { ...header, ...member, value: encoded.value, freshUntilMs },
@@ -238,6 +259,16 @@ class GaveUp {
   constructor(error: unknown) {
     this.error = error;
   }
+}
+
+function causeOf([claim]: readonly Claim[]): LoadCause {
+  return claim === undefined ? 'miss' : causeOfRead(claim.read);
+}
+
+function causeOfRead({ behind, renews, aged }: Reading): LoadCause {
+  if (behind !== undefined) return behind;
+  if (renews) return 'asked';
+  return aged === undefined ? 'miss' : 'aged';
 }
 
 function tagsOf({ tags, name }: Reading, value: unknown): readonly string[] {

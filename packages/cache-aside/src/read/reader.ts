@@ -7,9 +7,10 @@ import type { Awaitable } from '../compression.ts';
 import { FOREIGN_HEADER, type Header, placeholder } from '../envelope.ts';
 import { freshnessLeftMs } from '../freshness.ts';
 import type { Groups } from '../groups/groups.ts';
+import type { Instruments } from '../instruments.ts';
 import type { Wish } from '../options.ts';
 import { isPlain, tailMs } from '../policy.ts';
-import type { Content, Keyspace, Seen } from '../redis/keyspace.ts';
+import { bytesOf, type Content, type Keyspace, type Seen } from '../redis/keyspace.ts';
 import { type RefreshCause, Refreshes } from '../refresh/refreshes.ts';
 import type { Counters } from '../stats.ts';
 import type { Decoded, ValueFormat } from '../value.ts';
@@ -76,6 +77,7 @@ export class Reader {
   readonly #keyspace: Keyspace;
   readonly #groups: Groups;
   readonly #uncertain: UncertainKeys;
+  readonly #instruments: Instruments;
   readonly #clock: Clock;
   readonly #loads = new SingleFlight<SharedRead>();
   readonly #looks = new SingleFlight<SharedRead>();
@@ -91,12 +93,14 @@ export class Reader {
     readonly keyspace: Keyspace;
     readonly groups: Groups;
     readonly uncertain: UncertainKeys;
+    readonly instruments: Instruments;
     readonly maxLoadsWithoutRedis: number;
   }) {
     this.#engine = parts.engine;
     this.#keyspace = parts.keyspace;
     this.#groups = parts.groups;
     this.#uncertain = parts.uncertain;
+    this.#instruments = parts.instruments;
     this.#clock = parts.engine.clock;
     this.#errors = new RecentErrors(this.#clock);
     this.#loading = new Loading({
@@ -157,11 +161,15 @@ export class Reader {
     if (this.#refreshes.has(key) || this.#errors.find(key) !== undefined) return;
     const before = this.#refreshes.dropped;
     // Those who wait for a turn are to run in the context of their caller, not of whoever ended.
-    const run = AsyncResource.bind(() => this.#refresh({ name, key }, copy, manner));
+    const run = AsyncResource.bind(() => this.#refresh({ name, key }, copy, manner, cause));
     this.#refreshes.ask(key, run);
     const dropped = this.#refreshes.dropped - before;
     manner.counters.refreshesDropped += dropped;
-    if (dropped === 0) manner.counters.refreshed(cause);
+    if (dropped > 0) publish('redcache:cache:refresh-dropped', () => ({ key, cause }));
+    else {
+      manner.counters.refreshes[cause] += 1;
+      publish('redcache:cache:refresh', () => ({ key, cause }));
+    }
   }
 
   /** Somebody has written the key: what a loader said of it before counts no more. */
@@ -182,19 +190,24 @@ export class Reader {
     return new SharedRead(flights, key, wish.policy.onAbandoned === 'finish');
   }
 
-  #reading({ name, key }: Wanted, manner: Manner, shared: SharedRead): Reading {
+  #reading(
+    { name, key }: Wanted,
+    manner: Manner,
+    shared: SharedRead,
+    behind?: RefreshCause,
+  ): Reading {
     const { load, loadsApart, format, counters } = manner;
     const { policy, tags, refresh } = manner.wish;
     const giveUpAtMs = this.#clock.nowMs() + policy.hardMs;
     const renews = refresh && load !== undefined;
     const how = { load, loadsApart, policy, format, tags, counters };
-    return { name, key, shared, ...how, renews, giveUpAtMs, aged: undefined };
+    return { name, key, shared, ...how, renews, behind, giveUpAtMs, aged: undefined };
   }
 
-  async #refresh(wanted: Wanted, copy: Copy, manner: Manner): Promise<void> {
+  async #refresh(wanted: Wanted, copy: Copy, manner: Manner, cause: RefreshCause): Promise<void> {
     const shared = new SharedRead(this.#loads, wanted.key, true);
     shared.promise.catch(() => {});
-    const read = this.#reading(wanted, manner, shared);
+    const read = this.#reading(wanted, manner, shared, cause);
     read.aged = copy;
     const work = this.#leading([read], async () => {
       const taken = await this.#takeRefresh(read, copy);
@@ -252,7 +265,7 @@ export class Reader {
         case 'unavailable':
           return this.#withoutRedis(read, look.error, claims);
         case 'nothing': {
-          if (read.load === undefined) return read.shared.land(NOTHING);
+          if (read.load === undefined) return this.#landNothing(read);
           if (this.#failedLately(read)) return;
           const taken = await this.#take(read, look.replaces);
           if (taken.is === 'claim') claims.push(taken.claim);
@@ -267,6 +280,7 @@ export class Reader {
       }
     };
     await Promise.all(led.map((read, i) => act(read, looks[i] as Look)));
+    for (const { read } of claims) read.counters.misses += 1;
     if (claims.length > 0) await this.#load(inOrder(claims, led));
     await Promise.all(waits);
   }
@@ -341,8 +355,9 @@ export class Reader {
       : (found as (Decoded | undefined)[]);
   }
 
-  #decode({ key, format }: Reading, { content }: Seen): Awaitable<Decoded> | undefined {
+  #decode({ key, format, counters }: Reading, { content }: Seen): Awaitable<Decoded> | undefined {
     if (content === null) return undefined;
+    counters.bytesRead += bytesOf(content);
     const decoding = format.decode(content, key);
     if (decoding instanceof Promise || !needsBytes(decoding)) return decoding;
     // Another process compresses what this one reads as text.
@@ -451,7 +466,7 @@ export class Reader {
         this.refresh({ name, key }, copy, mannerOf(read), 'grace');
         return { is: 'answer', answer };
       default:
-        return load === undefined ? { is: 'answer', answer: NOTHING } : { is: 'aged', copy };
+        return load === undefined ? { is: 'nothing', replaces: '' } : { is: 'aged', copy };
     }
   }
 
@@ -500,14 +515,19 @@ export class Reader {
     const { key, shared, giveUpAtMs, counters } = read;
     if (read.load === undefined) {
       wake.disarm();
-      return shared.land(NOTHING);
+      return this.#landNothing(read);
     }
     this.#loads.reattach(shared);
     counters.waits += 1;
-    const patienceMs = giveUpAtMs - this.#clock.nowMs();
+    publish('redcache:cache:waiting', () => ({ key }));
+    const sinceMs = this.#clock.nowMs();
+    const patienceMs = giveUpAtMs - sinceMs;
     const cause = await wake.wait(this.#clock, Math.min(leftMs, patienceMs), shared.signal);
+    const waitedMs = this.#clock.nowMs() - sinceMs;
+    counters.waitTime.record(waitedMs);
+    this.#instruments.waited(() => ({ key: read.name, cause, ms: waitedMs }));
     if (cause === 'aborted' || shared.landed) return;
-    publish('redcache:cache:woken', () => ({ key, cause }));
+    publish('redcache:cache:woken', () => ({ key, cause, waitedMs }));
     if (cause === 'push') counters.wokenByPush += 1;
     if (cause === 'timer') counters.wokenByTimer += 1;
     return this.#again(read);
@@ -516,15 +536,21 @@ export class Reader {
   /** Begins anew, unless others have kept the caller from it for too long (I9). */
   async #again(read: Reading): Promise<void> {
     if (this.#clock.nowMs() < read.giveUpAtMs) return this.#lead([read]);
-    if (read.load === undefined) return read.shared.land(NOTHING);
+    if (read.load === undefined) return this.#landNothing(read);
+    read.counters.misses += 1;
     return this.#loading.load([{ read, lease: undefined }]);
+  }
+
+  #landNothing({ shared, counters }: Reading): void {
+    counters.misses += 1;
+    shared.land(NOTHING);
   }
 
   #withoutRedis(read: Reading, error: unknown, claims: Claim[]): void {
     read.counters.unavailable += 1;
     publish('redcache:cache:unavailable', () => ({ key: read.key, error }));
     if (read.policy.onUnavailable === 'throw') read.shared.fail(error);
-    else if (read.load === undefined) read.shared.land(NOTHING);
+    else if (read.load === undefined) this.#landNothing(read);
     else claims.push({ read, lease: undefined });
   }
 

@@ -2,6 +2,7 @@ import type { Lease } from '@redcache/locks/lease';
 import type { Tags } from '../options.ts';
 import type { Policy } from '../policy.ts';
 import type { Content } from '../redis/keyspace.ts';
+import type { RefreshCause } from '../refresh/refreshes.ts';
 import type { Counters } from '../stats.ts';
 import type { ValueFormat } from '../value.ts';
 import type { Copy } from './copy.ts';
@@ -22,6 +23,8 @@ export interface Reading {
   readonly counters: Counters;
   /** Whatever there is, it is loaded anew. */
   readonly renews: boolean;
+  /** Why it is loaded behind a value that is served meanwhile, if it is. */
+  readonly behind: RefreshCause | undefined;
   readonly giveUpAtMs: number;
   /** What was there when it was looked for, and may be served if it comes to that. */
   aged: Copy | undefined;

@@ -276,6 +276,11 @@ export interface Written<T> {
   readonly outcome: Promise<T | typeof TIMED_OUT>;
 }
 
+/** How much it is in Redis. */
+export function bytesOf(content: Content): number {
+  return typeof content === 'string' ? Buffer.byteLength(content) : content.length;
+}
+
 function chunks(keys: readonly string[]): string[][] {
   const all: string[][] = [];
   for (let from = 0; from < keys.length; from += KEYS_A_COMMAND)

@@ -6,7 +6,7 @@ import { AcquireTimeoutError, type Lock, LockLostError, type Locks } from '@redc
 import type { Groups } from '../groups/groups.ts';
 import type { WriteWish } from '../options.ts';
 import { firstAborted } from '../read/signals.ts';
-import type { Keyspace } from '../redis/keyspace.ts';
+import { bytesOf, type Keyspace } from '../redis/keyspace.ts';
 import { storeHeld } from '../scripts/store-held.ts';
 import type { Counters } from '../stats.ts';
 import type { ValueFormat } from '../value.ts';
@@ -312,6 +312,7 @@ export class WriteThrough {
     if (code !== 1)
       throw lossOf(name, lock) ?? new LockLostError(name, code === 0 ? 'deleted' : 'taken');
     counters.writes += 1;
+    counters.bytesWritten += bytesOf(envelope);
     return value;
   }
 

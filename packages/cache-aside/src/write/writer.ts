@@ -1,6 +1,6 @@
 import { runScript } from '@redcache/core/toolkit';
 import { BatchError } from '../errors.ts';
-import type { Content, Keyspace } from '../redis/keyspace.ts';
+import { bytesOf, type Content, type Keyspace } from '../redis/keyspace.ts';
 import { expire } from '../scripts/expire.ts';
 import { touch } from '../scripts/touch.ts';
 import type { Counters } from '../stats.ts';
@@ -35,6 +35,7 @@ export class Writer {
     const command = ['SET', key, envelope, 'PX', String(ttlMs)];
     await this.#writes.run([key], (port) => port.send(command), { name });
     this.#counters.writes += 1;
+    this.#counters.bytesWritten += bytesOf(envelope);
   }
 
   /** Sends: EVALSHA `touch` (1 key). Resolves whether there was anything. */

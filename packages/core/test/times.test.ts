@@ -28,3 +28,18 @@ test('counts what is shorter than a microsecond or longer than an hour as that',
   expect(p50).toBe(0.001);
   expect(Math.abs(max / 3_600_000 - 1)).toBeLessThan(0.02);
 });
+
+test('counts what others have counted, and leaves them as they are', () => {
+  const [sum, one, other] = [new Times(), new Times(), new Times()];
+  sum.add(one);
+  expect(sum.stats().count).toBe(0);
+  for (let ms = 1; ms <= 50; ms += 1) one.record(ms);
+  for (let ms = 51; ms <= 100; ms += 1) other.record(ms);
+  sum.add(one);
+  sum.add(other);
+  const { count, p50, max } = sum.stats();
+  expect(count).toBe(100);
+  expect(Math.abs(p50 / 50 - 1)).toBeLessThan(0.02);
+  expect(Math.abs(max / 100 - 1)).toBeLessThan(0.02);
+  expect(one.stats().count).toBe(50);
+});

@@ -262,6 +262,41 @@ test('writes go by id, and what fails is named', async () => {
   expect(await users.getMany([1, 2, 5])).toEqual(new Map());
 });
 
+test('a writer is called by id under the lock of its key, and readers get what the schema makes of it', async () => {
+  const options = fresh();
+  const [one, two] = [await openCache(url, options), await openCache(url, options)];
+  const define = ({ cache }: typeof one) =>
+    cache.define({
+      name: 'user',
+      key: (id: number) => String(id),
+      schema: User,
+      tags: ({ name }) => [`of:${name}`],
+    });
+  const [here, there] = [define(one), define(two)];
+  const tokens: bigint[] = [];
+  const rename = (id: number, { fencingToken }: { fencingToken: bigint }): { name: string } => {
+    tokens.push(fencingToken);
+    return { name: `user ${id}` };
+  };
+  expect(await here.write(1, rename)).toEqual({ name: 'user 1', age: 18 });
+  expect(await there.getEntry(1)).toMatchObject({ value: { age: 18 }, source: 'redis' });
+  await two.cache.invalidateTag('of:user 1');
+  expect(await here.get(1)).toBeUndefined();
+  await there.write(1, rename);
+  expect((tokens[1] as bigint) > (tokens[0] as bigint)).toBe(true);
+
+  const written = await here.writeMany([1, 2, 3], (ids, { fencingTokenOf }) => {
+    expect(fencingTokenOf(1) > (tokens[1] as bigint)).toBe(true);
+    return new Map(ids.filter((id) => id !== 2).map((id) => [id, { name: `many ${id}` }]));
+  });
+  expect([...written]).toEqual([1, 3].map((id) => [id, { name: `many ${id}`, age: 18 }]));
+  expect((await there.getMany([1, 2, 3])).get(3)).toEqual({ name: 'many 3', age: 18 });
+  expect(here.stats().writes).toBe(4);
+  await expect(here.write(4, () => ({ name: 4 as never }))).rejects.toThrow(SchemaError);
+  await expect(here.writeMany([4], () => [] as never)).rejects.toThrow(/must answer a Map/);
+  await expect(here.write(4, undefined as never)).rejects.toThrow(ConfigError);
+});
+
 test('each family is counted by itself, and with all the others', async () => {
   const { cache } = await openCache(url, fresh());
   const users = cache.define({ name: 'user', load: named });

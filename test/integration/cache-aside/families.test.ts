@@ -318,6 +318,8 @@ test('each family is counted by itself, and with all the others', async () => {
   expect(families.user).toEqual(users.stats());
   expect(all).toMatchObject({ loads: 4, loadFailures: 1, localHits: 3, writes: 1, deletes: 1 });
   expect(all.refreshes).toEqual({ grace: 0, early: 0, hot: 0 });
+  expect([all.loadTime.count, families.user?.loadTime.count]).toEqual([4, 2]);
+  expect([all.misses, families.post?.misses]).toEqual([4, 1]);
 });
 
 test('a name is given once, and nothing works after close', async () => {

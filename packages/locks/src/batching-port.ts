@@ -105,9 +105,7 @@ export class BatchingPort implements CommandPort {
   async #run(batch: Batch): Promise<void> {
     const { script, keys, args, calls } = batch;
     try {
-      // The client would keep it for a later connection.
-      if (!this.#isUp()) throw new UnavailableError('Redis is not connected: nothing was sent');
-      const reply = await runScript(this.#port, script, keys, args);
+      const reply = await this.#runLater(script, keys, args);
       const answers = calls.length === 1 ? [reply] : (reply as readonly unknown[]);
       for (const [i, call] of calls.entries())
         if (answers[i] instanceof Error) call.reject(answers[i]);
@@ -130,7 +128,17 @@ export class BatchingPort implements CommandPort {
   #runAlone({ script, keys, args, calls }: Batch): void {
     for (const [i, { resolve, reject }] of calls.entries()) {
       const own = args.slice(i * script.args, (i + 1) * script.args);
-      runScript(this.#port, script, [keys[i] as string], own).then(resolve, reject);
+      this.#runLater(script, [keys[i] as string], own).then(resolve, reject);
     }
+  }
+
+  /** The connection was up when the call was made; lost since, the client would keep it for a later one. */
+  async #runLater(
+    script: BatchedScript,
+    keys: readonly string[],
+    args: readonly string[],
+  ): Promise<unknown> {
+    if (!this.#isUp()) throw new UnavailableError('Redis is not connected: nothing was sent');
+    return runScript(this.#port, script, keys, args);
   }
 }

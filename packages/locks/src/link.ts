@@ -120,10 +120,7 @@ function explained(key: string, cause: unknown): unknown {
   if (isWrongType(cause))
     return new ConfigError(
       `lock '${key}': its key in Redis, or one beside it, holds another type of value`,
-      {
-        key,
-        cause,
-      },
+      { key, cause },
     );
   if (!isServerError(cause))
     return new OutcomeUnknownError(`lock '${key}': the connection was lost before the answer`, {

@@ -1,6 +1,5 @@
 import { ClosedError, ConfigError, UnavailableError } from '@redcache/core';
 import { Budget, checkKey, countTo, ShortLivedMap } from '@redcache/core/toolkit';
-
 import type { Bid } from './bid/bid.ts';
 import { LockBid } from './bid/lock-bid.ts';
 import { type Body, type BodyArguments, readBody, runHolding } from './body.ts';

@@ -134,6 +134,22 @@ test('any other error is that of all calls, and none is repeated', async () => {
   expect(sent()).toEqual([['a'], ['b', 'c']]);
 });
 
+test('nor is what was refused sent again then', async () => {
+  const { port, sent, answer, cut } = openPort();
+  answer(([, , count, , value]) => {
+    if (count === '1') return value;
+    cut();
+    throw new ErrorReply('TRYAGAIN Multiple keys request');
+  });
+  const calls = ['a', 'b', 'c'].map((key) => port.call(ONE, key, ['1']));
+  expect(await Promise.allSettled(calls)).toMatchObject([
+    { status: 'fulfilled' },
+    { reason: { code: 'REDCACHE_UNAVAILABLE' } },
+    { reason: { code: 'REDCACHE_UNAVAILABLE' } },
+  ]);
+  expect(sent()).toEqual([['a'], ['b', 'c']]);
+});
+
 test('nothing leaves once the connection is gone', async () => {
   const { port, sent, cut } = openPort();
   const calls = ['a', 'b', 'c'].map((key) => port.call(ONE, key, ['1']));

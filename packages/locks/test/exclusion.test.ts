@@ -1,11 +1,11 @@
 import { ManualClock } from '@redcache/core/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Lock } from '../src/lock.ts';
 import { Line, MISHAPS, type Mishap } from './support/line.ts';
 import { type LockGround, openLocks, SETTINGS } from './support/lock-ground.ts';
 import { type CommonStep, LockUser, play, TIME_STEPS } from './support/lock-user.ts';
 import { type ModelConnection, ModelServer } from './support/model-server.ts';
+import { MutexPromises } from './support/mutex-promises.ts';
 import { pass } from './support/pass.ts';
 
 const USERS = 3;
@@ -71,25 +71,17 @@ async function live(tracked: boolean, steps: readonly (CommonStep | Other)[]): P
   const server = new ModelServer(clock);
   const users: User[] = [];
   for (let i = 0; i < USERS; i += 1) users.push(await User.enter(server, tracked));
-  let lastToken = 0n;
-  const onGrant = ({ fencingToken }: Lock): void => {
-    expect(fencingToken).toBeGreaterThan(lastToken);
-    lastToken = fencingToken;
-  };
+  const promises = new MutexPromises(KEY);
   const check = (): void => {
-    const held = users.flatMap(({ granted }) => granted).filter((lock) => lock.remainingMs() > 0);
-    expect(held.length).toBeLessThan(2);
-    for (const { holder } of held) expect(server.get(`l:${KEY}`)).toMatch(`${holder}:`);
+    for (const { holder } of promises.held(users))
+      expect(server.get(`l:${KEY}`)).toMatch(`${holder}:`);
   };
   await play<User, Other>({
     ...{ clock, users, steps, check },
-    acquire: (user, { leaseMs: lease, autoExtend }) => {
-      const options = { lease, autoExtend, wait: '5s', signal: user.signal } as const;
-      void user.expects(user.locks.acquire(KEY, options), onGrant);
-    },
+    acquire: (user, asking) => promises.acquire(user, asking),
     other: (step, user) => {
       if (step.is === 'try')
-        void user.expects(user.locks.tryAcquire(KEY, { signal: user.signal }), onGrant);
+        void user.expects(user.locks.tryAcquire(KEY, { signal: user.signal }), promises.onGrant);
       else user.befall(step.is, step.line);
     },
   });

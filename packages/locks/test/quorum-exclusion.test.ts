@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Lock } from '../src/lock.ts';
 import { Line, MISHAPS, type Mishap } from './support/line.ts';
 import { SETTINGS } from './support/lock-ground.ts';
 import { type CommonStep, LockUser, play, TIME_STEPS } from './support/lock-user.ts';
 import type { ModelServer } from './support/model-server.ts';
+import { MutexPromises } from './support/mutex-promises.ts';
 import { pass } from './support/pass.ts';
 import { modelServers, openQuorum, placesOf, type QuorumGround } from './support/quorum-ground.ts';
 
@@ -90,22 +90,13 @@ async function live(tracked: boolean, steps: readonly (CommonStep | Other)[]): P
   const { clock } = servers[0] as ModelServer;
   const users: User[] = [];
   for (let i = 0; i < USERS; i += 1) users.push(new User(await openQuorum(servers, {}, tracked)));
-  let lastToken = 0n;
+  const promises = new MutexPromises(KEY);
   const check = (): void => {
-    const held = users.flatMap(({ granted }) => granted).filter((lock) => lock.remainingMs() > 0);
-    expect(held.length).toBeLessThan(2);
-    for (const { holder } of held) expect(fleet.isStanding(holder)).toBe(true);
-  };
-  const onGrant = ({ fencingToken }: Lock): void => {
-    expect(fencingToken).toBeGreaterThan(lastToken);
-    lastToken = fencingToken;
+    for (const { holder } of promises.held(users)) expect(fleet.isStanding(holder)).toBe(true);
   };
   await play<User, Other>({
     ...{ clock, users, steps, check },
-    acquire: (user, { leaseMs: lease, autoExtend }) => {
-      const options = { lease, autoExtend, wait: '5s', signal: user.signal } as const;
-      void user.expects(user.locks.acquire(KEY, options), onGrant);
-    },
+    acquire: (user, asking) => promises.acquire(user, asking),
     other: (step, user) => {
       if (step.is === 'restart') fleet.restart(step.server, users);
       else if (step.is !== 'up' || !fleet.isAway(step.server))

@@ -43,8 +43,8 @@ export class TokenWatch {
       const key = this.#keyOf.get(lock);
       // A lock on offer has no token yet.
       if (key === undefined || token === '0') return [];
-      // MONITOR does not say whether it was set. If it was not, the script reads what stands there.
-      const isRefused = line.includes('"NX"') && lines[i + 1]?.includes('"GET"') === true;
+      // MONITOR does not say whether it was set. If it was, a token is reserved next.
+      const isRefused = line.includes('"NX"') && lines[i + 1]?.includes(':fence"') !== true;
       return isRefused ? [] : [{ key, holder, token: BigInt(token) }];
     });
   }

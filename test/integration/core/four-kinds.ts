@@ -85,7 +85,7 @@ export interface OpenKindOptions {
   readonly commands?: { readonly keyPrefix?: string; readonly modules?: object };
 }
 
-const POOL_MEMBERS = 4;
+export const POOL_MEMBERS = 4;
 /**
  * One is reserved for the commands of the client, the other is what `use` hands out. Without a
  * reserved one, commands issued together take a lease each and keep it: the next ones wait for ever.

@@ -10,7 +10,9 @@ import {
 } from '@redcache/locks';
 import { createClient } from 'redis';
 import { onTestFinished } from 'vitest';
+import type { Deployment } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
+import { type Kind, openKind } from '../core/four-kinds.ts';
 
 export interface OpenOptions extends LocksRules, Pick<OneDeployment, 'keyMajority'> {
   /** Whether the client hears pushes itself; true if not said. */
@@ -37,6 +39,26 @@ export async function openLocks(
   const locks = createLocks({ client, ...options });
   onTestFinished(() => locks.close());
   return { locks, client };
+}
+
+/**
+ * Locks over a client of that kind, with a cache of its own or without; both are closed when the test
+ * ends. Nobody polls within a test.
+ */
+export async function openLocksOver(
+  kind: Kind,
+  deployment: Deployment,
+  { cached, ...options }: { cached: boolean } & Omit<OneDeployment, 'client'>,
+): Promise<Locks> {
+  const cache = cached ? { cache: clientSideCache() as never } : {};
+  const opened = await openKind(kind, deployment, cache);
+  const client = opened.raw as OneDeployment['client'];
+  const locks = createLocks({ client, retry: { delay: '60s' }, ...options });
+  onTestFinished(async () => {
+    await locks.close();
+    await opened.close();
+  });
+  return locks;
 }
 
 /** What is said on a channel of the locks until the test ends. */

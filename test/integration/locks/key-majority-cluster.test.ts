@@ -1,13 +1,10 @@
-// One lock in three keys of a cluster, each on a master of its own.
-import { clientSideCache } from '@redcache/core/node-redis';
-import { createLocks, type Lock, type Locks, type LocksRules } from '@redcache/locks';
+import type { Lock, Locks, LocksRules } from '@redcache/locks';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Deployment, startCluster } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
 import { roleNow } from '../../support/failover.ts';
 import type { ServerNode } from '../../support/server-node.ts';
-import { openKind } from '../core/four-kinds.ts';
-import { aborted, extensions, freshKey, hear } from './ground.ts';
+import { aborted, extensions, freshKey, hear, openLocksOver } from './ground.ts';
 
 const KEY_MAJORITY = 2;
 
@@ -17,21 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-/** Locks over a client of their own, closed when the test ends. Nobody polls within a test. */
-async function openLocks(cached: boolean, options: LocksRules = {}): Promise<Locks> {
-  const cache = cached ? { cache: clientSideCache() as never } : {};
-  const opened = await openKind('cluster', cluster, cache);
-  const locks = createLocks({
-    client: opened.raw,
-    keyMajority: KEY_MAJORITY,
-    retry: { delay: '60s' },
-    ...options,
-  });
-  onTestFinished(async () => {
-    await locks.close();
-    await opened.close();
-  });
-  return locks;
+function openLocks(cached: boolean, options: LocksRules = {}): Promise<Locks> {
+  return openLocksOver('cluster', cluster, { cached, keyMajority: KEY_MAJORITY, ...options });
 }
 
 const masters = async (): Promise<ServerNode[]> => {

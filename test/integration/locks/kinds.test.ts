@@ -24,7 +24,7 @@ import { moveSlot } from '../../support/slots.ts';
 import { EveryKind } from '../core/every-kind.ts';
 import { KINDS, type Kind, openKind } from '../core/four-kinds.ts';
 import { endsOf } from '../core/topology.ts';
-import { aborted, freshKey, hear, inRedis } from './ground.ts';
+import { aborted, freshKey, hear, inRedis, openLocksOver } from './ground.ts';
 
 const deployments = new EveryKind();
 beforeAll(() => deployments.start());
@@ -50,19 +50,7 @@ async function openLocks(
   deployment: Deployment = deployments.of(kind),
   options: Options = {},
 ): Promise<Locks> {
-  const opened = await openKind(kind, deployment, {
-    ...(cached ? { cache: clientSideCache() as never } : {}),
-  });
-  const locks = createLocks({
-    client: opened.raw as OneDeployment['client'],
-    retry: { delay: '60s' },
-    ...options,
-  });
-  onTestFinished(async () => {
-    await locks.close();
-    await opened.close();
-  });
-  return locks;
+  return openLocksOver(kind, deployment, { cached, ...options });
 }
 
 /** Resolves when what waits there for the key has been answered, over a connection that is tracked. */

@@ -60,7 +60,9 @@ describe.for([true, false])('cached: %s', (cached) => {
   test('a lock stands with all kinds, and is waited for until it is given back by all', async () => {
     const waits = hear('redcache:lock:waiting');
     const woken = hear('redcache:lock:woken');
-    const [one, two] = [await openMixed(cached), await openMixed(cached)];
+    // All are there: whoever is slow to say in which database he is is not to be left unheard for it.
+    const patient = { commandTimeout: 10_000 };
+    const [one, two] = [await openMixed(cached, patient), await openMixed(cached, patient)];
     const key = freshKey('mixed');
     const servers = await serversOf(key);
     const lock = await one.acquire(key, { lease: '60s' });

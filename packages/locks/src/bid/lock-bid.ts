@@ -62,7 +62,7 @@ export class LockBid extends KeyBid {
   release(): Promise<'released' | 'lost'> {
     const { connections, key, keys } = this.place;
     const link = connections.current;
-    const isPlain = !this.isContended && this.#lastToken === '';
+    const isPlain = !this.isContended && this.#lastToken === undefined;
     const native = !isPlain ? undefined : link.natives.deletion(keys.lock, this.#value);
     if (native === undefined) return this.#releaseByScript();
     return link
@@ -82,8 +82,8 @@ export class LockBid extends KeyBid {
   }
 
   /** Of several servers none knows alone which tokens were used. */
-  get #lastToken(): string {
-    return this.place.isVote === true ? '' : this.tokens.lastOfManyLeft;
+  get #lastToken(): bigint | undefined {
+    return this.place.isVote === true ? undefined : this.tokens.lastOfManyLeft;
   }
 
   #releaseByScript(): Promise<'released' | 'lost'> {
@@ -105,7 +105,7 @@ export class LockBid extends KeyBid {
     const { connections, key, keys } = this.place;
     return connections.current.ask(
       key,
-      (port) => release(port, keys, this.holder, 'waiting', ''),
+      (port) => release(port, keys, this.holder, 'waiting'),
       releaseOf,
       'taken',
     );

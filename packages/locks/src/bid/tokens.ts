@@ -20,8 +20,9 @@ export class Tokens {
   }
 
   /** The last that was given to somebody, if so many are left that Redis should know. */
-  get lastOfManyLeft(): string {
-    return this.#last > 0 && this.#end - this.#next > FEW ? String(this.#last) : '';
+  get lastOfManyLeft(): bigint | undefined {
+    const isTold = this.#last > 0 && this.#end - this.#next > FEW;
+    return isTold ? BigInt(this.#last) : undefined;
   }
 
   /** Those left of an earlier block are lower, and given to nobody any more. */

@@ -66,7 +66,7 @@ export type ReleaseOf = 'holding' | 'waiting';
  * Frees the lock if `holder` still has it; the first who waits in the queue is offered it in the same
  * step, and no other waiter hears of it. {@link releaseOf} reads the reply.
  *
- * `lastToken`: see the script; `''` if few tokens were left over.
+ * `lastToken`: the last that was used, if many that were reserved were not.
  *
  * Sends: EVALSHA `release` (1 key, or with others of the same turn one each), EVAL once on NOSCRIPT.
  * Atomic: compare and hand over in one script.
@@ -77,9 +77,9 @@ export function release(
   { lock, before, after }: LockKeys,
   holder: string,
   of: ReleaseOf,
-  lastToken: string,
+  lastToken?: bigint,
 ): Promise<unknown> {
-  return port.call(RELEASE, lock, [holder, before, after, of, lastToken]);
+  return port.call(RELEASE, lock, [holder, before, after, of, lastToken?.toString() ?? '']);
 }
 
 export function releaseOf(code: unknown): 'released' | 'deleted' | 'taken' {

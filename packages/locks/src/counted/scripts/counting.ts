@@ -1,3 +1,6 @@
+import type { CommandPort } from '@redcache/core';
+import { runScript, type Script } from '@redcache/core/toolkit';
+import type { Wish } from '../../bid/bid.ts';
 import { beside, type LockKeys } from '../../keys.ts';
 import { FENCING } from '../../scripts/fencing.ts';
 import { OFFER_MS, QUEUE } from '../../scripts/queue.ts';
@@ -135,4 +138,19 @@ export interface Counting {
 /** ARGV[1] to ARGV[5]. */
 export function countingArgs({ keys, kind, member }: Counting): readonly string[] {
   return [member, kind.name, String(kind.permits), keys.before, keys.after];
+}
+
+/** ARGV[6] and ARGV[7] where a lease is asked for: its milliseconds, and how many tokens to reserve. */
+export function wishArgs({ leaseMs, tokens }: Wish): readonly [string, string] {
+  return [String(leaseMs), String(tokens)];
+}
+
+/** Runs a script of those that know the gate and the holders alone. `more`: from ARGV[6] on. */
+export function runCounting(
+  port: CommandPort,
+  script: Script,
+  of: Counting,
+  ...more: readonly string[]
+): Promise<unknown> {
+  return runScript(port, script, countingKeys(of.keys), [...countingArgs(of), ...more]);
 }

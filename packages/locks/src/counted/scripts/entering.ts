@@ -1,6 +1,4 @@
-import type { Wish } from '../../bid/bid.ts';
 import type { Answer } from '../../scripts/answer.ts';
-import { type Counting, countingArgs } from './counting.ts';
 
 /**
  * A writer that waits asks again at least as often, however long the leases of the readers before it:
@@ -50,10 +48,6 @@ end
 
 /** What there is for one who wants the lock; `name`: what the key is in use as, '' for unknown. */
 export type Entering = Answer | { readonly is: 'other'; readonly name: string };
-
-export function enteringArgs(of: Counting, { leaseMs, tokens }: Wish): readonly string[] {
-  return [...countingArgs(of), String(leaseMs), String(tokens)];
-}
 
 export function enteringOf(reply: unknown, tokens: number): Entering {
   const [code, detail, third, echoes = 0] = reply as readonly [

@@ -1,5 +1,5 @@
 import type { CommandPort } from '@redcache/core';
-import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
+import { defineScript, type Script } from '@redcache/core/toolkit';
 import type { Wish } from '../../bid/bid.ts';
 import type { ScriptedExtension } from '../../bid/key-bid.ts';
 import {
@@ -7,8 +7,8 @@ import {
   COUNTING_ARGS,
   COUNTING_KEYS,
   type Counting,
-  countingArgs,
-  countingKeys,
+  runCounting,
+  wishArgs,
 } from './counting.ts';
 
 export const COUNTED_EXTEND: Script = defineScript({
@@ -41,10 +41,9 @@ return {1, contended(), keep_gate(found), token}
 export async function extend(
   port: CommandPort,
   of: Counting,
-  { leaseMs, tokens }: Wish,
+  wish: Wish,
 ): Promise<ScriptedExtension> {
-  const args = [...countingArgs(of), String(leaseMs), String(tokens)];
-  const reply = await runScript(port, COUNTED_EXTEND, countingKeys(of.keys), args);
+  const reply = await runCounting(port, COUNTED_EXTEND, of, ...wishArgs(wish));
   const [code, contended, echoes = 0, first] = reply as readonly [
     number,
     number?,
@@ -52,6 +51,6 @@ export async function extend(
     string?,
   ];
   if (code !== 1) return { is: 'deleted' };
-  const reserved = first === undefined ? undefined : { first: BigInt(first), count: tokens };
+  const reserved = first === undefined ? undefined : { first: BigInt(first), count: wish.tokens };
   return { is: 'extended', contended: contended === 1, echoes, tokens: reserved };
 }

@@ -3,13 +3,20 @@ import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
 import type { Wish } from '../../bid/bid.ts';
 import { wakeKey } from '../../keys.ts';
 import { PROMISE_GRACE_MS, QUEUE_OUTLIVES_MS } from '../../scripts/queue.ts';
-import { COUNTING, COUNTING_ARGS, COUNTING_KEYS, type Counting, countingKeys } from './counting.ts';
+import {
+  COUNTING,
+  COUNTING_ARGS,
+  COUNTING_KEYS,
+  type Counting,
+  countingArgs,
+  countingKeys,
+  wishArgs,
+} from './counting.ts';
 import {
   ENTERING,
   ENTERING_ANSWERS,
   ENTERING_ARGS,
   type Entering,
-  enteringArgs,
   enteringOf,
 } from './entering.ts';
 
@@ -73,7 +80,7 @@ export async function join(port: CommandPort, of: Counting, wish: Wish): Promise
     wakeKey(keys, 'next', member),
   ];
   return enteringOf(
-    await runScript(port, COUNTED_JOIN, declared, enteringArgs(of, wish)),
+    await runScript(port, COUNTED_JOIN, declared, [...countingArgs(of), ...wishArgs(wish)]),
     wish.tokens,
   );
 }

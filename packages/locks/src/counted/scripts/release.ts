@@ -1,14 +1,7 @@
 import type { CommandPort } from '@redcache/core';
-import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
+import { defineScript, type Script } from '@redcache/core/toolkit';
 import type { ReleaseOf } from '../../scripts/release.ts';
-import {
-  COUNTING,
-  COUNTING_ARGS,
-  COUNTING_KEYS,
-  type Counting,
-  countingArgs,
-  countingKeys,
-} from './counting.ts';
+import { COUNTING, COUNTING_ARGS, COUNTING_KEYS, type Counting, runCounting } from './counting.ts';
 
 export const COUNTED_RELEASE: Script = defineScript({
   keys: 2,
@@ -50,7 +43,5 @@ export async function release(
   of: Counting,
   which: ReleaseOf,
 ): Promise<'released' | 'deleted'> {
-  const args = [...countingArgs(of), which];
-  const code = await runScript(port, COUNTED_RELEASE, countingKeys(of.keys), args);
-  return code === 1 ? 'released' : 'deleted';
+  return (await runCounting(port, COUNTED_RELEASE, of, which)) === 1 ? 'released' : 'deleted';
 }

@@ -1,13 +1,19 @@
 import type { CommandPort } from '@redcache/core';
-import { defineScript, runScript, type Script } from '@redcache/core/toolkit';
+import { defineScript, type Script } from '@redcache/core/toolkit';
 import type { Wish } from '../../bid/bid.ts';
-import { COUNTING, COUNTING_ARGS, COUNTING_KEYS, type Counting, countingKeys } from './counting.ts';
+import {
+  COUNTING,
+  COUNTING_ARGS,
+  COUNTING_KEYS,
+  type Counting,
+  runCounting,
+  wishArgs,
+} from './counting.ts';
 import {
   ENTERING,
   ENTERING_ANSWERS,
   ENTERING_ARGS,
   type Entering,
-  enteringArgs,
   enteringOf,
 } from './entering.ts';
 
@@ -35,6 +41,6 @@ return refuse()
  * Safe to repeat: for the same member it starts the lease anew, under a higher token.
  */
 export async function take(port: CommandPort, of: Counting, wish: Wish): Promise<Entering> {
-  const reply = await runScript(port, COUNTED_TAKE, countingKeys(of.keys), enteringArgs(of, wish));
+  const reply = await runCounting(port, COUNTED_TAKE, of, ...wishArgs(wish));
   return enteringOf(reply, wish.tokens);
 }

@@ -3,9 +3,9 @@ import { type StandaloneDeployment, startStandalone } from '../../support/deploy
 import { pause } from '../../support/versions.ts';
 import { otherClient, trackedClient } from './tracked-client.ts';
 
-const MAX_STALENESS_MS = 300;
+const MAX_STALENESS_MS = 1_000;
 /** In which a connection would be found silent if anything of it looked so. */
-const LONG_MS = MAX_STALENESS_MS * 4;
+const LONG_MS = MAX_STALENESS_MS * 2;
 
 let redis: StandaloneDeployment;
 beforeAll(async () => {

@@ -741,3 +741,45 @@ describe('bad input is refused before anything is sent or loaded', () => {
     expect(redis.peek('k')).toBeUndefined();
   });
 });
+
+test('a refresh that failed is tried again after a pause, however many reads there are', async () => {
+  const { cache } = await start({ ttl: '1m', grace: '1h' });
+  await Promise.all([cache.get('k', () => 'old'), idle()]);
+  await pass(60_001);
+  const { load, runs } = loader();
+  const read = async (): Promise<void> => {
+    const value = watch(cache.get('k', load));
+    await idle();
+    expect(value.value).toBe('old');
+  };
+  for (let pause = 1; pause <= 3; pause += 1) {
+    for (let i = 0; i < 5; i += 1) await read();
+    expect(runs).toHaveLength(pause);
+    runs.at(-1)?.fail(new Error('no database'));
+    await idle();
+    for (let i = 0; i < 5; i += 1) await read();
+    expect(runs).toHaveLength(pause);
+    await pass(1_000);
+  }
+  await read();
+  runs.at(-1)?.answer('new');
+  await idle();
+  expect(await cache.get('k')).toBe('new');
+  expect(cache.stats()).toMatchObject({ loads: 5, loadFailures: 3, refreshes: { grace: 4 } });
+});
+
+test('what failed behind a value is tried again at once when somebody has written the key', async () => {
+  const { cache } = await start({ ttl: '1m', grace: '1h' });
+  await Promise.all([cache.get('k', () => 'old'), idle()]);
+  await pass(60_001);
+  const { load, runs } = loader();
+  await Promise.all([cache.get('k', load), idle()]);
+  runs[0]?.fail(new Error('no database'));
+  await idle();
+  await Promise.all([cache.set('k', 'set', { ttl: 500 }), idle()]);
+  await pass(501);
+  await Promise.all([cache.get('k', load), idle()]);
+  expect(runs).toHaveLength(2);
+  runs[1]?.answer('new');
+  await idle();
+});

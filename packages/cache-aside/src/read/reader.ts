@@ -35,6 +35,8 @@ const SLACK_MS = 10;
 const MOST_SIDE_BY_SIDE = 32;
 /** As much of what is to be replaced is named to Redis: any header begins with less. */
 const NAMED_BYTES = 160;
+/** After a refresh that failed: a source that is away is not asked by every read of every process. */
+const REFRESH_PAUSE_MS = 1_000;
 
 /**
  * What there is under a key. `aged`: a value that may be served only if it comes to that. `loading`:
@@ -85,6 +87,8 @@ export class Reader {
   readonly #background = new Background();
   readonly #refreshes = new Refreshes();
   readonly #errors: RecentErrors;
+  /** Of loads that nobody waited for: no caller gets these. */
+  readonly #refreshErrors: RecentErrors;
   readonly #loading: Loading;
   #isClosed = false;
 
@@ -103,6 +107,7 @@ export class Reader {
     this.#instruments = parts.instruments;
     this.#clock = parts.engine.clock;
     this.#errors = new RecentErrors(this.#clock);
+    this.#refreshErrors = new RecentErrors(this.#clock);
     this.#loading = new Loading({
       ...parts,
       flights: this.#loads,
@@ -158,7 +163,8 @@ export class Reader {
   refresh(wanted: Wanted, copy: Copy, manner: Manner, cause: RefreshCause): void {
     if (manner.load === undefined || copy.id === '' || this.#isClosed) return;
     const { name, key } = wanted;
-    if (this.#refreshes.has(key) || this.#errors.find(key) !== undefined) return;
+    if (this.#refreshes.has(key)) return;
+    if ((this.#errors.find(key) ?? this.#refreshErrors.find(key)) !== undefined) return;
     const before = this.#refreshes.dropped;
     // Those who wait for a turn are to run in the context of their caller, not of whoever ended.
     const run = AsyncResource.bind(() => this.#refresh({ name, key }, copy, manner, cause));
@@ -175,6 +181,7 @@ export class Reader {
   /** Somebody has written the key: what a loader said of it before counts no more. */
   wrote(key: string): void {
     this.#errors.forget(key);
+    this.#refreshErrors.forget(key);
   }
 
   /** Ends every story under way with `reason`, and waits until Redis knows. */
@@ -206,7 +213,9 @@ export class Reader {
 
   async #refresh(wanted: Wanted, copy: Copy, manner: Manner, cause: RefreshCause): Promise<void> {
     const shared = new SharedRead(this.#loads, wanted.key, true);
-    shared.promise.catch(() => {});
+    const { key } = wanted;
+    const failed = (error: unknown): void => this.#refreshErrors.note(key, error, REFRESH_PAUSE_MS);
+    shared.promise.then(({ failure }) => failure !== undefined && failed(failure), failed);
     const read = this.#reading(wanted, manner, shared, cause);
     read.aged = copy;
     const work = this.#leading([read], async () => {

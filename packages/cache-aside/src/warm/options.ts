@@ -6,9 +6,10 @@ import {
   duration,
   oneOf,
   optional,
+  optionals,
   readOptions,
 } from '@redcache/core/toolkit';
-import { type GetOptions, getReaders, type Wish, wishFrom } from '../options.ts';
+import { type GetOptions, READ, type Wish, wishFrom } from '../options.ts';
 import type { Policy } from '../policy.ts';
 import type { OnProgress } from './progress.ts';
 import type { WarmPlan } from './warming.ts';
@@ -45,7 +46,7 @@ export function readWarmOptions<V>(
   options: WarmOptions<V> | undefined,
   policy: Policy,
 ): { readonly wish: Wish; readonly plan: WarmPlan } {
-  const { onUnavailable: _, ...readers } = getReaders(policy);
+  const { onUnavailable: _, ...readers } = optionals(READ);
   const read = readOptions('warm', options, {
     ...readers,
     // Thousands of values that are used once are not to drive those out that are used often.
@@ -58,7 +59,7 @@ export function readWarmOptions<V>(
     onError: optional(oneOf('continue', 'stop'), 'continue'),
   });
   // Without Redis a load would be for nothing.
-  const wish = wishFrom({ ...read, onUnavailable: 'throw' });
+  const wish = wishFrom(policy, { ...read, onUnavailable: 'throw' });
   return {
     // What has aged is loaded anew while its batch waits, and not behind: for longer than that can take.
     wish: { ...wish, policy: { ...wish.policy, softMs: 2 * wish.policy.hardMs } },

@@ -305,7 +305,8 @@ export class Cache {
   /**
    * Lets the value be fresh for `ttl` from now on. Resolves whether there was one.
    *
-   * Sends: EVALSHA `touch` (1 key). Atomic. Every process reads the value anew.
+   * Sends: EVALSHA `touch` (1 key), then EVALSHA `keep-epoch` for each tag of the value. Atomic: each by
+   * itself. Every process reads the value anew.
    * Throws: `OutcomeUnknownError` if it went unanswered, as {@link delete}.
    */
   async touch(key: string, ttl: Duration): Promise<boolean> {

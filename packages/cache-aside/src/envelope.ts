@@ -76,7 +76,7 @@ export interface Facts {
 const MAX_TAGS_BYTES = 32 * 2 ** 10;
 
 /** What has no end before this is not searched any further. */
-const MAX_HEADER_BYTES = MAX_TAGS_BYTES + 2 ** 10;
+export const MAX_HEADER_BYTES: number = MAX_TAGS_BYTES + 2 ** 10;
 
 /** No header without tags is longer, so that one look into the bytes is enough for it. */
 const PLAIN_HEADER_BYTES = 160;

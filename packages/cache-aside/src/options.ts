@@ -67,7 +67,7 @@ export interface GetOptions<V = unknown> extends PolicyOptions {
   readonly timeout?: TimeoutOptions;
   /** The groups that a loaded value belongs to; see `invalidateTag`. */
   readonly tags?: Tags<V>;
-  /** Loads anew whatever there is. */
+  /** Loads anew whatever there is, which this call is not answered with, however that ends. */
   readonly refresh?: boolean;
 }
 

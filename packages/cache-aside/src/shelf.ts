@@ -287,8 +287,12 @@ export class Shelf {
     for (const name of names) this.#reader.wrote(this.keyOf(name));
   }
 
-  touch(name: string, ttlMs: number): Promise<boolean> {
-    return this.#order.run([name], undefined, () => this.#writer.touch(name, ttlMs));
+  async touch(name: string, ttlMs: number): Promise<boolean> {
+    const touched = await this.#order.run([name], undefined, () => this.#writer.touch(name, ttlMs));
+    if (touched === undefined) return false;
+    // Without it the value counts as outdated when its tags are forgotten.
+    await this.#groups.prolong(touched, ttlMs + touched.tailMs).catch(() => {});
+    return true;
   }
 
   async touchMany(names: readonly string[], ttlMs: number): Promise<Set<string>> {

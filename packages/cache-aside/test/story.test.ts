@@ -7,6 +7,7 @@ import type { CacheOptions, LoadContext } from '../src/index.ts';
 import { fill } from '../src/scripts/fill.ts';
 import { type ModelProcess, quiet, startProcess } from './model/model-process.ts';
 import { ModelRedis } from './model/model-redis.ts';
+import { loader, watch } from './support/callers.ts';
 import { storedJson } from './support/stored.ts';
 
 const unhandled: unknown[] = [];
@@ -49,29 +50,6 @@ const pass = async (ms: number): Promise<void> => {
   clock.advance(ms);
   await idle();
 };
-
-/** A loader that the test settles, run by run. */
-function loader() {
-  const runs: {
-    readonly key: string;
-    readonly context: LoadContext;
-    answer(value: unknown): void;
-    fail(error: unknown): void;
-  }[] = [];
-  const load = (key: string, context: LoadContext): Promise<unknown> =>
-    new Promise((answer, fail) => runs.push({ key, context, answer, fail }));
-  return { load, runs };
-}
-
-/** What a promise has come to, without waiting for it. */
-function watch<T>(promise: Promise<T>): { value?: T; error?: unknown; done: boolean } {
-  const outcome: { value?: T; error?: unknown; done: boolean } = { done: false };
-  promise.then(
-    (value) => Object.assign(outcome, { value, done: true }),
-    (error) => Object.assign(outcome, { error, done: true }),
-  );
-  return outcome;
-}
 
 const names = (log: readonly string[], from = 0): string[] =>
   log.slice(from).map((line) => line.split(' ')[0] as string);

@@ -37,13 +37,16 @@ const TAG_OUTLIVES_MS = 3_600_000;
  *     a value with it begins it, in the epoch of that value.
  * G3  What is known here of a tag is gone, by its push, before anybody who waits is woken; so is every
  *     copy with it.
+ * G4  No caller joins a load that began before an invalidation, once that has resolved here, or the
+ *     push of the epoch that it began has come.
  */
 export class Groups {
   readonly #epochs: Epochs;
   readonly #redis: Asking;
   readonly #writes: FencedWrites;
   readonly #keys: GroupKeys;
-  readonly #stop: () => void;
+  readonly #stop: readonly (() => void)[];
+  #onBegun: () => void = () => {};
   #clearedIn = UNKNOWN;
 
   constructor(parts: {
@@ -56,9 +59,13 @@ export class Groups {
     this.#redis = parts.redis;
     this.#writes = parts.writes;
     this.#keys = new GroupKeys(parts.prefix);
-    this.#stop = parts.engine.onInvalidation(this.#keys.cleared, () => {
-      this.#clearedIn = UNKNOWN;
-    });
+    const { engine } = parts;
+    this.#stop = [
+      engine.onInvalidation(this.#keys.cleared, () => {
+        this.#clearedIn = UNKNOWN;
+      }),
+      engine.onInvalidation(this.#keys.now, () => this.#onBegun()),
+    ];
   }
 
   /**
@@ -87,7 +94,7 @@ export class Groups {
 
   /** Whether it was current, by what was known here when Redis went away. Synchronous. */
   wasCurrent({ epoch, tags }: Member): boolean {
-    return [this.#keys.cleared, ...tags.map((tag) => this.#keys.tag(tag))].every((key) => {
+    return this.keysOf({ epoch, tags }).every((key) => {
       const begun = this.#epochs.known(key) ?? this.#epochs.suspected(key);
       return begun !== undefined && !isOutdated(epoch, begun);
     });
@@ -129,9 +136,18 @@ export class Groups {
    *
    * Sends: EVALSHA `keep-epoch` (1 key) for each tag, in one round trip.
    */
-  async keep({ epoch, tags }: Member, forMs: number): Promise<void> {
+  keep({ epoch, tags }: Member, forMs: number): Promise<void> {
+    return this.#keep(tags, String(epoch), forMs);
+  }
+
+  /** As {@link keep}, for a value that is there: it does not begin what may have been invalidated (G2). */
+  prolong({ tags }: Pick<Member, 'tags'>, forMs: number): Promise<void> {
+    return this.#keep(tags, '', forMs);
+  }
+
+  async #keep(tags: readonly string[], epoch: string, forMs: number): Promise<void> {
     if (tags.length === 0) return;
-    const args = [String(epoch), String(forMs), String(2 * forMs + TAG_OUTLIVES_MS)];
+    const args = [epoch, String(forMs), String(2 * forMs + TAG_OUTLIVES_MS)];
     await this.#redis.ask((port) =>
       Promise.all(tags.map((tag) => runScript(port, keepEpoch, [this.#keys.tag(tag)], args))),
     );
@@ -155,13 +171,31 @@ export class Groups {
     return this.#begin(this.#keys.cleared, '');
   }
 
-  close(): void {
-    this.#stop();
+  /**
+   * Has `listener` told whenever a new epoch has begun, as far as this process hears of it: what is being
+   * loaded may be of the one before. There is one listener.
+   */
+  onBegun(listener: () => void): void {
+    this.#onBegun = listener;
   }
 
-  #begin(key: string, forMs: string): Promise<void> {
+  /** The keys whose changes may make it outdated. */
+  keysOf({ tags }: Member): string[] {
+    return [this.#keys.cleared, ...tags.map((tag) => this.#keys.tag(tag))];
+  }
+
+  close(): void {
+    for (const stop of this.#stop) stop();
+  }
+
+  async #begin(key: string, forMs: string): Promise<void> {
     const { now } = this.#keys;
-    return this.#writes.run([key, now], (port) => begin(port, key, now, forMs));
+    try {
+      await this.#writes.run([key, now], (port) => begin(port, key, now, forMs));
+    } finally {
+      // Before whoever called goes on, and whether or not a push comes.
+      this.#onBegun();
+    }
   }
 
   async #learnNow(): Promise<number> {

@@ -135,7 +135,7 @@ export class Loading {
   }
 
   #staleOf(claims: readonly Claim[]): LoadContext['stale'] {
-    const aged = claims.length === 1 ? claims[0]?.read.aged : undefined;
+    const aged = claims.length === 1 ? claims[0]?.read.aged?.untouched : undefined;
     if (aged === undefined) return undefined;
     return { value: aged.value, ageMs: aged.ageMs(this.#parts.engine.clock.nowMs()) };
   }
@@ -161,11 +161,13 @@ export class Loading {
   }
 
   /** What may be served now that the load has failed (I4). */
-  #servableFor({ key, policy, aged }: Reading): Copy | undefined {
+  #servableFor({ key, policy, aged, renews }: Reading): Copy | undefined {
     const { engine, groups } = this.#parts;
-    if (policy.staleIfErrorMs === 0 && policy.graceMs === 0) return undefined;
-    const copy = aged ?? (engine.suspect(key)?.value as Copy | undefined);
-    if (!(copy instanceof Copy) || (aged === undefined && !groups.wasCurrent(copy)))
+    // Whoever insists on what is new is told that there is none.
+    if (renews || (policy.staleIfErrorMs === 0 && policy.graceMs === 0)) return undefined;
+    const untouched = aged?.untouched;
+    const copy = untouched ?? (engine.suspect(key)?.value as Copy | undefined);
+    if (!(copy instanceof Copy) || (untouched === undefined && !groups.wasCurrent(copy)))
       return undefined;
     const isOver = judge(copy, policy, engine.clock.nowMs(), 0) === 'over';
     return isOver ? undefined : copy;

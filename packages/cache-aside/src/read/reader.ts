@@ -15,6 +15,7 @@ import { type RefreshCause, Refreshes } from '../refresh/refreshes.ts';
 import type { Counters } from '../stats.ts';
 import type { Decoded, ValueFormat } from '../value.ts';
 import type { UncertainKeys } from '../write/uncertain.ts';
+import { Aged } from './aged.ts';
 import { type Answer, NOTHING } from './answer.ts';
 import { Background } from './background.ts';
 import { Copy } from './copy.ts';
@@ -115,6 +116,9 @@ export class Reader {
       slots: new LoadSlots(parts.maxLoadsWithoutRedis),
       errors: this.#errors,
     });
+    parts.groups.onBegun(() => {
+      for (const shared of this.#active) shared.detach();
+    });
   }
 
   /**
@@ -188,7 +192,7 @@ export class Reader {
   async close(reason: unknown): Promise<void> {
     this.#isClosed = true;
     this.#refreshes.close();
-    for (const shared of [...this.#active]) shared.abort(reason);
+    for (const shared of [...this.#active]) shared.end(reason);
     await this.#background.settled();
   }
 
@@ -217,8 +221,8 @@ export class Reader {
     const failed = (error: unknown): void => this.#refreshErrors.note(key, error, REFRESH_PAUSE_MS);
     shared.promise.then(({ failure }) => failure !== undefined && failed(failure), failed);
     const read = this.#reading(wanted, manner, shared, cause);
-    read.aged = copy;
     const work = this.#leading([read], async () => {
+      read.aged = new Aged(copy, read, this.#ground);
       const taken = await this.#takeRefresh(read, copy);
       // Somebody else does it, has done it, or nobody can.
       if (taken.is !== 'claim') {
@@ -242,7 +246,10 @@ export class Reader {
     } catch (error) {
       for (const { shared } of led) if (!shared.landed) shared.fail(error);
     } finally {
-      for (const { shared } of led) this.#active.delete(shared);
+      for (const read of led) {
+        this.#active.delete(read.shared);
+        read.aged?.release();
+      }
     }
   }
 
@@ -257,7 +264,6 @@ export class Reader {
         case 'answer':
           return read.shared.land(look.answer);
         case 'aged': {
-          read.aged = look.copy;
           if (this.#failedLately(read)) return;
           const taken = await this.#renew(read, look.copy);
           if (taken === undefined) return;
@@ -307,6 +313,7 @@ export class Reader {
 
   /** Looks into Redis, but for keys about which it is not to be believed now (I13). */
   async #look(led: readonly Reading[]): Promise<Look[]> {
+    for (const read of led) forget(read);
     if (this.#uncertain.size === 0) return this.#lookInRedis(led);
     const asked = led.filter(({ key }) => !this.#uncertain.has(key));
     const looks = asked.length > 0 ? await this.#lookInRedis(asked) : [];
@@ -388,11 +395,8 @@ export class Reader {
     if (found?.is === 'value' || found?.is === 'absent') {
       const copy = this.#keep(read, guard, seen, found);
       const standing = this.#groups.standing(copy);
-      if (standing === 'unknown')
-        return this.#groups
-          .isCurrent(copy)
-          .then((isCurrent) => (isCurrent ? this.#judged(read, copy) : outdated(copy)));
-      return standing === 'current' ? this.#judged(read, copy) : outdated(copy);
+      if (standing === 'unknown') return this.#asked(read, copy, guard.disturbed);
+      return standing === 'current' ? this.#judged(read, copy, guard.disturbed) : outdated(copy);
     }
     // Without an end it is nobody's who is alive: acquiring replaces it.
     const abandoned = found?.is === 'loading' && seen.remaining === 'none';
@@ -407,6 +411,20 @@ export class Reader {
     if (found.is === 'loading') return { is: 'changed' };
     publish('redcache:cache:unreadable', () => ({ key, reason: found.reason }));
     return { is: 'nothing', replaces: nameOf(seen.content) };
+  }
+
+  /** Asks whether the groups of a value have outdated it. */
+  async #asked(read: Reading, copy: Copy, isDisturbed: boolean): Promise<Look> {
+    const found = new Aged(copy, read, this.#ground);
+    try {
+      if (!(await this.#groups.isCurrent(copy))) return outdated(copy);
+      return this.#judged(read, copy, isDisturbed || found.untouched === undefined);
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      return { is: 'unavailable', error };
+    } finally {
+      found.release();
+    }
   }
 
   /** Files what was read, if nothing has happened meanwhile (I2), and closes the guard. */
@@ -453,10 +471,19 @@ export class Reader {
     );
   }
 
-  /** What age makes of a value that nobody has changed. */
-  #judged(read: Reading, copy: Copy): Look {
+  /**
+   * What age makes of a value. `isDisturbed`: somebody may have changed it, before or after it was read;
+   * then it is looked at once more before it is taken for one that has merely aged.
+   */
+  #judged(read: Reading, copy: Copy, isDisturbed: boolean): Look {
     const { policy, load, renews, name, key, counters } = read;
-    if (renews) return { is: 'aged', copy };
+    const aged = (): Look => {
+      if (isDisturbed) return { is: 'changed' };
+      forget(read);
+      read.aged = new Aged(copy, read, this.#ground);
+      return { is: 'aged', copy };
+    };
+    if (renews) return aged();
     const judgement = judge(copy, policy, this.#clock.nowMs(), Math.random());
     const answer: Answer = { value: copy.value, source: 'redis', copy };
     switch (judgement) {
@@ -469,13 +496,12 @@ export class Reader {
         this.refresh({ name, key }, copy, mannerOf(read), judgement);
         return { is: 'answer', answer };
       case 'grace':
-        if (load !== undefined && (policy.softMs > 0 || copy.id === ''))
-          return { is: 'aged', copy };
+        if (load !== undefined && (policy.softMs > 0 || copy.id === '')) return aged();
         counters.staleHits += 1;
         this.refresh({ name, key }, copy, mannerOf(read), 'grace');
         return { is: 'answer', answer };
       default:
-        return load === undefined ? { is: 'nothing', replaces: '' } : { is: 'aged', copy };
+        return load === undefined ? { is: 'nothing', replaces: '' } : aged();
     }
   }
 
@@ -483,11 +509,12 @@ export class Reader {
   #failedLately({ key, shared, policy, aged, renews, counters }: Reading): boolean {
     const failed = renews ? undefined : this.#errors.find(key);
     if (failed === undefined) return false;
-    if (aged === undefined || judge(aged, policy, this.#clock.nowMs(), 0) === 'over')
+    const copy = aged?.untouched;
+    if (copy === undefined || judge(copy, policy, this.#clock.nowMs(), 0) === 'over')
       shared.fail(failed.error);
     else {
       counters.staleHits += 1;
-      shared.land({ value: aged.value, source: 'redis', copy: aged, failure: failed.error });
+      shared.land({ value: copy.value, source: 'redis', copy, failure: failed.error });
     }
     return true;
   }
@@ -499,7 +526,7 @@ export class Reader {
   ): Promise<Look | { readonly is: 'claim'; readonly claim: Claim } | undefined> {
     const { policy, shared } = read;
     const isServable = judge(copy, policy, this.#clock.nowMs(), 0) !== 'over';
-    if (policy.softMs > 0 && isServable) this.#serveAfter(read, copy, policy.softMs);
+    if (policy.softMs > 0 && isServable && !read.renews) this.#serveAfter(read, policy.softMs);
     // What another program wrote has no id to be told by.
     if (copy.id === '') return this.#take(read, '');
     const taken = await this.#takeRefresh(read, copy);
@@ -510,9 +537,11 @@ export class Reader {
     return taken;
   }
 
-  #serveAfter({ shared, counters }: Reading, copy: Copy, softMs: number): void {
+  #serveAfter(read: Reading, softMs: number): void {
+    const { shared, counters } = read;
     const timer = this.#clock.setTimer(softMs, () => {
-      if (shared.landed) return;
+      const copy = read.aged?.untouched;
+      if (shared.landed || copy === undefined) return;
       counters.staleHits += 1;
       shared.offer({ value: copy.value, source: 'redis', copy });
     });
@@ -637,9 +666,20 @@ export class Reader {
     }
   }
 
-  get #ground(): LeaseGround {
-    return { engine: this.#engine, keyspace: this.#keyspace, clock: this.#clock };
+  get #ground(): LeaseGround & { readonly groups: Groups } {
+    return {
+      engine: this.#engine,
+      keyspace: this.#keyspace,
+      groups: this.#groups,
+      clock: this.#clock,
+    };
   }
+}
+
+/** What is looked for anew is not what was found before. */
+function forget(read: Reading): void {
+  read.aged?.release();
+  read.aged = undefined;
 }
 
 function mannerOf({ load, loadsApart, format, policy, tags, counters }: Reading): Manner {

@@ -60,8 +60,12 @@ export class SharedRead extends Flight<Answer> {
 
   /** Rejects whoever still waits, at once; what runs for it is told by {@link signal}. */
   abort(reason: unknown): void {
-    if (this.landed) return;
-    this.fail(reason);
+    if (!this.landed) this.end(reason);
+  }
+
+  /** As {@link abort}, also if it has landed, with a value that had aged, while its load goes on. */
+  end(reason: unknown): void {
+    if (!this.landed) this.fail(reason);
     this.#controller.abort(reason);
   }
 }

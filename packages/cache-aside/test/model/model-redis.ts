@@ -123,10 +123,11 @@ const MEANING = new Map<
   [
     touch.sha1,
     (run, [key = ''], [ttlMs]) => {
-      const tail = tailOf(run.get(key));
-      if (tail === undefined) return 0;
+      const held = run.get(key);
+      const tail = tailOf(held);
+      if (tail === undefined) return [0];
       run.pexpire(key, Number(ttlMs) + tail);
-      return 1;
+      return [1, /^.*\n/.exec(held ?? '')?.[0]];
     },
   ],
   [
@@ -164,6 +165,7 @@ const MEANING = new Map<
         if (left >= 0 && left < Number(neededMs)) run.pexpire(key, Number(keptMs));
         return 0;
       }
+      if (epoch === '') return 0;
       run.set(key, epoch, Number(keptMs));
       return 1;
     },

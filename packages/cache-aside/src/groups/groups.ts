@@ -37,13 +37,18 @@ const TAG_OUTLIVES_MS = 3_600_000;
  *     a value with it begins it, in the epoch of that value.
  * G3  What is known here of a tag is gone, by its push, before anybody who waits is woken; so is every
  *     copy with it.
+ * G4  Nobody joins a load that began before an invalidation he could know of: one of this process that was
+ *     answered, or one whose push has come.
  */
 export class Groups {
+  readonly #engine: TrackingCache;
   readonly #epochs: Epochs;
   readonly #redis: Asking;
   readonly #writes: FencedWrites;
   readonly #keys: GroupKeys;
-  readonly #stop: () => void;
+  readonly #isUncertain: (key: string) => boolean;
+  readonly #onInvalidated: () => void;
+  readonly #stops: readonly (() => void)[];
   #clearedIn = UNKNOWN;
 
   constructor(parts: {
@@ -51,14 +56,26 @@ export class Groups {
     readonly redis: Asking;
     readonly writes: FencedWrites;
     readonly prefix: string;
+    /** Whether an invalidation went unanswered, and was not made good yet (I13). */
+    readonly isUncertain: (key: string) => boolean;
+    /** Something was invalidated, whichever group it was. */
+    readonly onInvalidated: () => void;
   }) {
+    this.#engine = parts.engine;
     this.#epochs = new Epochs(parts.engine, parts.redis);
     this.#redis = parts.redis;
     this.#writes = parts.writes;
     this.#keys = new GroupKeys(parts.prefix);
-    this.#stop = parts.engine.onInvalidation(this.#keys.cleared, () => {
-      this.#clearedIn = UNKNOWN;
-    });
+    this.#isUncertain = parts.isUncertain;
+    this.#onInvalidated = parts.onInvalidated;
+    const { cleared, now } = this.#keys;
+    this.#stops = [
+      parts.engine.onInvalidation(cleared, () => {
+        this.#clearedIn = UNKNOWN;
+      }),
+      // Whoever loads knows the epoch, and every invalidation of anything begins a new one.
+      parts.engine.onInvalidation(now, parts.onInvalidated), // guard: G4
+    ];
   }
 
   /**
@@ -87,7 +104,8 @@ export class Groups {
 
   /** Whether it was current, by what was known here when Redis went away. Synchronous. */
   wasCurrent({ epoch, tags }: Member): boolean {
-    return [this.#keys.cleared, ...tags.map((tag) => this.#keys.tag(tag))].every((key) => {
+    return this.#keysOf(tags).every((key) => {
+      if (this.#isUncertain(key)) return false;
       const begun = this.#epochs.known(key) ?? this.#epochs.suspected(key);
       return begun !== undefined && !isOutdated(epoch, begun);
     });
@@ -100,6 +118,7 @@ export class Groups {
    * and for the namespace.
    */
   async isCurrent({ epoch, tags }: Member): Promise<boolean> {
+    if (this.#keysOf(tags).some(this.#isUncertain)) return false; // guard: I13
     const [clearedIn, ...invalidatedIn] = await Promise.all([
       this.#clearedIn === UNKNOWN ? this.#learnCleared() : this.#clearedIn,
       ...tags.map((tag) => this.#epochs.find(this.#keys.tag(tag))),
@@ -132,9 +151,9 @@ export class Groups {
   async keep({ epoch, tags }: Member, forMs: number): Promise<void> {
     if (tags.length === 0) return;
     const args = [String(epoch), String(forMs), String(2 * forMs + TAG_OUTLIVES_MS)];
-    await this.#redis.ask((port) =>
-      Promise.all(tags.map((tag) => runScript(port, keepEpoch, [this.#keys.tag(tag)], args))),
-    );
+    const keep = (key: string): Promise<unknown> =>
+      this.#redis.ask(key, (port) => runScript(port, keepEpoch, [key], args));
+    await Promise.all(tags.map((tag) => keep(this.#keys.tag(tag))));
   }
 
   /**
@@ -156,12 +175,25 @@ export class Groups {
   }
 
   close(): void {
-    this.#stop();
+    for (const stop of this.#stops) stop();
   }
 
-  #begin(key: string, forMs: string): Promise<void> {
+  #keysOf(tags: readonly string[]): readonly string[] {
+    return [this.#keys.cleared, ...tags.map((tag) => this.#keys.tag(tag))];
+  }
+
+  async #begin(key: string, forMs: string): Promise<void> {
     const { now } = this.#keys;
-    return this.#writes.run([key, now], (port) => begin(port, key, now, forMs));
+    // Not among the keys of the write: were it deleted when that goes unanswered, epochs might not rise.
+    const fence = this.#engine.fence([now]);
+    try {
+      const again = (port: CommandPort): Promise<void> => begin(port, key, now, forMs);
+      // Deleting alone would not do: a load that began before begins the tag anew, in its own epoch (G2).
+      await this.#writes.run([key], again, { remedy: again }); // guard: G1
+    } finally {
+      fence.settle();
+      this.#onInvalidated(); // guard: G4
+    }
   }
 
   async #learnNow(): Promise<number> {
@@ -174,7 +206,11 @@ export class Groups {
     const { cleared, now } = this.#keys;
     let epoch = await this.#epochs.find(cleared);
     if (epoch === 'none') {
-      await this.#redis.ask((port) => begin(port, cleared, now, ''));
+      await this.#redis.ask(now, async (port) => {
+        const begun = await runScript(port, nextEpoch, [now], []);
+        // Whoever was quicker has said enough, and values are stored in the epoch that he began.
+        await port.send(['SET', cleared, String(begun), 'NX']);
+      });
       epoch = await this.#epochs.find(cleared);
     }
     // Nothing is kept unless it is tracked, and whoever is told of a change is told after this.

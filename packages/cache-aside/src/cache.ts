@@ -87,7 +87,11 @@ export class Cache {
     const uncertain = new UncertainKeys(keyspace, clock);
     const counters = new Counters();
     const writes = new FencedWrites({ engine, keyspace, uncertain, counters });
-    const groups = new Groups({ engine, redis: keyspace, writes, prefix });
+    const groups = new Groups({
+      ...{ engine, redis: keyspace, writes, prefix },
+      isUncertain: (key) => uncertain.has(key),
+      onInvalidated: () => reader.detachAll(),
+    });
     const { maxLoadsWithoutRedis, policy } = settings;
     const instruments = new Instruments(engine.clock);
     const shared = { engine, keyspace, groups, uncertain };

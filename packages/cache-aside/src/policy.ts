@@ -52,7 +52,10 @@ export interface PolicyOptions {
 export interface TimeoutOptions {
   /** How long a caller waits for a value to be loaded anew while there is one that has aged. */
   readonly soft?: Duration | false;
-  /** The longest a loader may run, and a caller waits for somebody else's; default '30s'. */
+  /**
+   * The longest a loader may run, a schema that judges its value included, and a caller waits for somebody
+   * else's or, while Redis is away, for his turn; default '30s'.
+   */
   readonly hard?: Duration;
 }
 

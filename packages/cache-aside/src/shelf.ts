@@ -23,6 +23,7 @@ import type { Manner, Reader, Wanted } from './read/reader.ts';
 import { firstAborted } from './read/signals.ts';
 import type { Keyspace } from './redis/keyspace.ts';
 import type { Counters } from './stats.ts';
+import { type TimeLimit, within } from './time-limit.ts';
 import type { ValueFormat } from './value.ts';
 import { batches } from './warm/batch.ts';
 import { KeySource, type Keys } from './warm/key-source.ts';
@@ -244,7 +245,15 @@ export class Shelf {
     const kept = this.#kept(readSetOptions(where, options, this.policy));
     const groups = this.#groups;
     const epoch = groups.known() ?? (() => this.#epoch());
-    const prepared = outgoing(where, this.#format, name, value, epoch, kept);
+    const making = outgoing(where, this.#format, name, value, epoch, kept);
+    const prepared =
+      making instanceof Promise
+        ? within(
+            making,
+            this.#limit(kept.policy),
+            `${where}: the value of '${name}' was not judged`,
+          )
+        : making;
     await this.#order.run([name], prepared, async ({ envelope, keptMs, member }) => {
       await Promise.all([
         this.#writer.set(name, envelope, keptMs),
@@ -315,6 +324,10 @@ export class Shelf {
   close(): void {
     this.#isClosed = true;
     this.#closed.abort(new ClosedError('the cache was closed'));
+  }
+
+  #limit({ hardMs }: Policy): TimeLimit {
+    return { clock: this.#engine.clock, forMs: hardMs, signal: this.#closed.signal };
   }
 
   /** The local copy, if it may be served; loads it anew behind if its time has come. */

@@ -421,6 +421,55 @@ describe('Redis that does not answer', () => {
   });
 });
 
+test('two processes that begin a namespace at once make nothing stale of each other', async () => {
+  const [one, other] = [await start(), await start()];
+  // It has found that nobody has begun it, and will do that itself.
+  void other.cache.get('b', () => 'b');
+  other.connection.execute();
+  other.connection.deliver();
+  clock.advance(1);
+  const loading = watch(one.cache.get('a', () => 'a'));
+  await quiet(one.connection);
+  expect(loading.value).toBe('a');
+  clock.advance(1);
+  await idle();
+  for (const { cache } of [one, other]) {
+    const read = watch(cache.get('a'));
+    await idle();
+    expect(read.value).toBe('a');
+  }
+});
+
+describe('an invalidation of a group while a loader runs', () => {
+  test.each([
+    ['clear here', 0, (cache: ModelProcess['cache']) => cache.clear()],
+    ['invalidateTag here', 0, (cache: ModelProcess['cache']) => cache.invalidateTag('x')],
+    ['clear elsewhere', 1, (cache: ModelProcess['cache']) => cache.clear()],
+    ['invalidateTag elsewhere', 1, (cache: ModelProcess['cache']) => cache.invalidateTag('x')],
+  ])('%s: whoever asks afterwards does not join it (I1)', async (_, where, invalidate) => {
+    const { cache } = await start();
+    await start();
+    const { load, runs } = loader();
+    const options = { tags: ['x'] };
+    const before = watch(cache.get('k', load, options));
+    await idle();
+    const invalidated = watch(invalidate((processes[where] as ModelProcess).cache));
+    await idle();
+    expect(invalidated.done).toBe(true);
+    const after = watch(cache.get('k', load, options));
+    await idle();
+    runs[0]?.answer('old');
+    await idle();
+    expect(before.value).toBe('old');
+    expect(after.done).toBe(false);
+    expect(runs).toHaveLength(2);
+    runs[1]?.answer('new');
+    await idle();
+    expect(after.value).toBe('new');
+    expect(cache.stats().coalesced).toBe(0);
+  });
+});
+
 test('a look that a push has overtaken is not joined any more (I1)', async () => {
   const { cache, connection } = await start();
   await Promise.all([cache.get('warm-up', () => 1), idle()]);

@@ -37,16 +37,18 @@ const TAG_OUTLIVES_MS = 3_600_000;
  *     a value with it begins it, in the epoch of that value.
  * G3  What is known here of a tag is gone, by its push, before anybody who waits is woken; so is every
  *     copy with it.
- * G4  No caller joins a load that began before an invalidation, once that has resolved here, or the
- *     push of the epoch that it began has come.
+ * G4  Nobody joins a load that began before an invalidation he could know of: one of this process that was
+ *     answered, or one whose push has come.
  */
 export class Groups {
+  readonly #engine: TrackingCache;
   readonly #epochs: Epochs;
   readonly #redis: Asking;
   readonly #writes: FencedWrites;
   readonly #keys: GroupKeys;
-  readonly #stop: readonly (() => void)[];
-  #onBegun: () => void = () => {};
+  readonly #isUncertain: (key: string) => boolean;
+  readonly #onInvalidated: () => void;
+  readonly #stops: readonly (() => void)[];
   #clearedIn = UNKNOWN;
 
   constructor(parts: {
@@ -54,17 +56,25 @@ export class Groups {
     readonly redis: Asking;
     readonly writes: FencedWrites;
     readonly prefix: string;
+    /** Whether an invalidation went unanswered, and was not made good yet (I13). */
+    readonly isUncertain: (key: string) => boolean;
+    /** Something was invalidated, whichever group it was. */
+    readonly onInvalidated: () => void;
   }) {
+    this.#engine = parts.engine;
     this.#epochs = new Epochs(parts.engine, parts.redis);
     this.#redis = parts.redis;
     this.#writes = parts.writes;
     this.#keys = new GroupKeys(parts.prefix);
-    const { engine } = parts;
-    this.#stop = [
-      engine.onInvalidation(this.#keys.cleared, () => {
+    this.#isUncertain = parts.isUncertain;
+    this.#onInvalidated = parts.onInvalidated;
+    const { cleared, now } = this.#keys;
+    this.#stops = [
+      parts.engine.onInvalidation(cleared, () => {
         this.#clearedIn = UNKNOWN;
       }),
-      engine.onInvalidation(this.#keys.now, () => this.#onBegun()),
+      // Whoever loads knows the epoch, and every invalidation of anything begins a new one.
+      parts.engine.onInvalidation(now, parts.onInvalidated), // guard: G4
     ];
   }
 
@@ -94,7 +104,8 @@ export class Groups {
 
   /** Whether it was current, by what was known here when Redis went away. Synchronous. */
   wasCurrent({ epoch, tags }: Member): boolean {
-    return this.keysOf({ epoch, tags }).every((key) => {
+    return this.keysOf({ tags }).every((key) => {
+      if (this.#isUncertain(key)) return false;
       const begun = this.#epochs.known(key) ?? this.#epochs.suspected(key);
       return begun !== undefined && !isOutdated(epoch, begun);
     });
@@ -107,6 +118,7 @@ export class Groups {
    * and for the namespace.
    */
   async isCurrent({ epoch, tags }: Member): Promise<boolean> {
+    if (this.keysOf({ tags }).some(this.#isUncertain)) return false; // guard: I13
     const [clearedIn, ...invalidatedIn] = await Promise.all([
       this.#clearedIn === UNKNOWN ? this.#learnCleared() : this.#clearedIn,
       ...tags.map((tag) => this.#epochs.find(this.#keys.tag(tag))),
@@ -148,9 +160,9 @@ export class Groups {
   async #keep(tags: readonly string[], epoch: string, forMs: number): Promise<void> {
     if (tags.length === 0) return;
     const args = [epoch, String(forMs), String(2 * forMs + TAG_OUTLIVES_MS)];
-    await this.#redis.ask((port) =>
-      Promise.all(tags.map((tag) => runScript(port, keepEpoch, [this.#keys.tag(tag)], args))),
-    );
+    const keep = (key: string): Promise<unknown> =>
+      this.#redis.ask(key, (port) => runScript(port, keepEpoch, [key], args));
+    await Promise.all(tags.map((tag) => keep(this.#keys.tag(tag))));
   }
 
   /**
@@ -171,30 +183,26 @@ export class Groups {
     return this.#begin(this.#keys.cleared, '');
   }
 
-  /**
-   * Has `listener` told whenever a new epoch has begun, as far as this process hears of it: what is being
-   * loaded may be of the one before. There is one listener.
-   */
-  onBegun(listener: () => void): void {
-    this.#onBegun = listener;
-  }
-
   /** The keys whose changes may make it outdated. */
-  keysOf({ tags }: Member): string[] {
+  keysOf({ tags }: Pick<Member, 'tags'>): string[] {
     return [this.#keys.cleared, ...tags.map((tag) => this.#keys.tag(tag))];
   }
 
   close(): void {
-    for (const stop of this.#stop) stop();
+    for (const stop of this.#stops) stop();
   }
 
   async #begin(key: string, forMs: string): Promise<void> {
     const { now } = this.#keys;
+    // Not among the keys of the write: were it deleted when that goes unanswered, epochs might not rise.
+    const fence = this.#engine.fence([now]);
     try {
-      await this.#writes.run([key, now], (port) => begin(port, key, now, forMs));
+      const again = (port: CommandPort): Promise<void> => begin(port, key, now, forMs);
+      // Deleting alone would not do: a load that began before begins the tag anew, in its own epoch (G2).
+      await this.#writes.run([key], again, { remedy: again }); // guard: G1
     } finally {
-      // Before whoever called goes on, and whether or not a push comes.
-      this.#onBegun();
+      fence.settle();
+      this.#onInvalidated(); // guard: G4
     }
   }
 
@@ -208,7 +216,11 @@ export class Groups {
     const { cleared, now } = this.#keys;
     let epoch = await this.#epochs.find(cleared);
     if (epoch === 'none') {
-      await this.#redis.ask((port) => begin(port, cleared, now, ''));
+      await this.#redis.ask(now, async (port) => {
+        const begun = await runScript(port, nextEpoch, [now], []);
+        // Whoever was quicker has said enough, and values are stored in the epoch that he began.
+        await port.send(['SET', cleared, String(begun), 'NX']);
+      });
       epoch = await this.#epochs.find(cleared);
     }
     // Nothing is kept unless it is tracked, and whoever is told of a change is told after this.

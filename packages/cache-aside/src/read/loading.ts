@@ -1,12 +1,14 @@
 import { type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
 import type { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
+import { LoadTimeoutError } from '../errors.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { Instruments, LoadCause } from '../instruments.ts';
 import { checkTags } from '../options.ts';
 import { isPlain, jittered, tailMs } from '../policy.ts';
 import { bytesOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
+import { within } from '../time-limit.ts';
 import type { Encoded } from '../value.ts';
 import type { Background } from './background.ts';
 import { Copy } from './copy.ts';
@@ -16,7 +18,7 @@ import { gaveUp, type LoadAll, type LoadContext, type Loaded, runLoader } from '
 import type { Claim, LoadLease, Reading } from './reading.ts';
 import type { RecentErrors } from './recent-errors.ts';
 import type { SharedRead } from './shared-read.ts';
-import { allAborted } from './signals.ts';
+import { allAborted, firstAborted } from './signals.ts';
 
 export interface LoadingParts {
   readonly engine: TrackingCache;
@@ -83,7 +85,7 @@ export class Loading {
     claims: readonly Claim[],
     counters: Counters,
   ): Promise<Loaded | GaveUp> {
-    const { engine, slots, instruments } = this.#parts;
+    const { engine, instruments } = this.#parts;
     const { clock } = engine;
     const names = claims.map(({ read }) => read.name);
     const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
@@ -95,7 +97,7 @@ export class Loading {
       // All callers may have left while the last of the keys was being won.
       abandoned.signal.throwIfAborted();
       // Nothing is stored, and every process loads: the source is to bear that.
-      if (!isLeased) giveBack = await slots.take(abandoned.signal);
+      if (!isLeased) giveBack = await this.#slot(claims, abandoned.signal);
       counters.loads += claims.length;
       lost = isLeased
         ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
@@ -121,6 +123,27 @@ export class Loading {
       giveBack();
       abandoned.stop();
       lost?.stop();
+    }
+  }
+
+  /** Waits for those before no longer than a loader may run. */
+  async #slot([claim]: readonly Claim[], abandoned: AbortSignal): Promise<() => void> {
+    const { engine, slots } = this.#parts;
+    const hardMs = claim?.read.policy.hardMs ?? 0;
+    const late = new AbortController();
+    const ending = firstAborted([abandoned, late.signal]);
+    const timer = engine.clock.setTimer(hardMs, () =>
+      late.abort(
+        new LoadTimeoutError(
+          `Redis is away, and others load: the loader was not called within ${hardMs} ms`,
+        ),
+      ),
+    );
+    try {
+      return await slots.take(ending.signal);
+    } finally {
+      timer.cancel();
+      ending.stop();
     }
   }
 
@@ -174,7 +197,7 @@ export class Loading {
   }
 
   async #finish(claim: Claim, loaded: Loaded): Promise<void> {
-    const { background } = this.#parts;
+    const { background, engine } = this.#parts;
     const { read, lease } = claim;
     const { key, name, shared, policy, format } = read;
     try {
@@ -192,7 +215,17 @@ export class Loading {
         epoch: lease?.epoch,
         tags,
       });
-      const encoded = encoding instanceof Promise ? await encoding : encoding;
+      const encoded =
+        encoding instanceof Promise
+          ? await within(
+              encoding,
+              {
+                ...{ clock: engine.clock, signal: shared.signal },
+                forMs: policy.hardMs - loaded.tookMs,
+              },
+              `the loaded value of '${name}' was not judged`,
+            )
+          : encoding;
       let copy: Copy | undefined;
       if (lease !== undefined && !loaded.skipped) {
         // The fill compares in Redis, so the lease has nothing more to say.

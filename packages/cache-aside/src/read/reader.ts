@@ -13,6 +13,7 @@ import { isPlain, tailMs } from '../policy.ts';
 import { bytesOf, type Content, type Keyspace, type Seen } from '../redis/keyspace.ts';
 import { type RefreshCause, Refreshes } from '../refresh/refreshes.ts';
 import type { Counters } from '../stats.ts';
+import { within } from '../time-limit.ts';
 import type { Decoded, ValueFormat } from '../value.ts';
 import type { UncertainKeys } from '../write/uncertain.ts';
 import { Aged } from './aged.ts';
@@ -32,6 +33,11 @@ import { Wake } from './wake.ts';
 
 /** A waiter tries again this long after the lease it saw must have ended, in case no push comes. */
 const SLACK_MS = 10;
+/**
+ * A waiter who is not told of what happens to a key looks again after so long: while the slot of the key
+ * moves to another node nobody listens where it stands.
+ */
+const UNHEARD_MS = 100;
 /** As many keys of one call are loaded at a time by a loader that takes one. */
 const MOST_SIDE_BY_SIDE = 32;
 /** As much of what is to be replaced is named to Redis: any header begins with less. */
@@ -42,16 +48,19 @@ const REFRESH_PAUSE_MS = 1_000;
 /**
  * What there is under a key. `aged`: a value that may be served only if it comes to that. `loading`:
  * under somebody else's lease; `wake` already listens. `changed`: it was so, but the push that it is
- * over came with the answer. `nothing`: nothing to be served; `replaces` names what stands there all the
- * same.
+ * over came with the answer; or what was read is not heard of, as that `load`. `nothing`: nothing to be
+ * served; `replaces` names what stands there all the same. `failed`: nobody could say in time what it is.
  */
 type Look =
   | { readonly is: 'answer'; readonly answer: Answer }
   | { readonly is: 'aged'; readonly copy: Copy }
   | { readonly is: 'loading'; readonly leftMs: number; readonly wake: Wake }
-  | { readonly is: 'changed' }
+  | { readonly is: 'changed'; readonly load?: { readonly holder: string; readonly leftMs: number } }
   | { readonly is: 'nothing'; readonly replaces: Content }
-  | { readonly is: 'unavailable'; readonly error: unknown };
+  | { readonly is: 'unavailable'; readonly error: unknown }
+  | { readonly is: 'failed'; readonly error: unknown };
+
+type Failed = Look & { readonly is: 'failed' };
 
 export interface Wanted {
   readonly name: string;
@@ -115,9 +124,6 @@ export class Reader {
       background: this.#background,
       slots: new LoadSlots(parts.maxLoadsWithoutRedis),
       errors: this.#errors,
-    });
-    parts.groups.onBegun(() => {
-      for (const shared of this.#active) shared.detach();
     });
   }
 
@@ -188,6 +194,11 @@ export class Reader {
     this.#refreshErrors.forget(key);
   }
 
+  /** Whoever asks from now on begins anew; those who wait already go on. */
+  detachAll(): void {
+    for (const shared of this.#active) shared.detach(); // guard: I1
+  }
+
   /** Ends every story under way with `reason`, and waits until Redis knows. */
   async close(reason: unknown): Promise<void> {
     this.#isClosed = true;
@@ -212,7 +223,17 @@ export class Reader {
     const giveUpAtMs = this.#clock.nowMs() + policy.hardMs;
     const renews = refresh && load !== undefined;
     const how = { load, loadsApart, policy, format, tags, counters };
-    return { name, key, shared, ...how, renews, behind, giveUpAtMs, aged: undefined };
+    return {
+      name,
+      key,
+      shared,
+      ...how,
+      renews,
+      behind,
+      giveUpAtMs,
+      aged: undefined,
+      seenHolder: undefined,
+    };
   }
 
   async #refresh(wanted: Wanted, copy: Copy, manner: Manner, cause: RefreshCause): Promise<void> {
@@ -227,6 +248,7 @@ export class Reader {
       // Somebody else does it, has done it, or nobody can.
       if (taken.is !== 'claim') {
         if (taken.is === 'loading') taken.wake.disarm();
+        if (taken.is === 'unavailable') this.#tellUnavailable(read, taken.error);
         return shared.land(NOTHING);
       }
       await this.#loading.load([taken.claim]);
@@ -275,10 +297,12 @@ export class Reader {
           waits.push(this.#waitAndRetry(read, look));
           return;
         case 'changed':
-          waits.push(this.#again(read));
+          waits.push(this.#lookAgain(read, look));
           return;
         case 'unavailable':
           return this.#withoutRedis(read, look.error, claims);
+        case 'failed':
+          return read.shared.fail(look.error);
         case 'nothing': {
           if (read.load === undefined) return this.#landNothing(read);
           if (this.#failedLately(read)) return;
@@ -294,7 +318,13 @@ export class Reader {
         }
       }
     };
-    await Promise.all(led.map((read, i) => act(read, looks[i] as Look)));
+    // Whoever waits for a schema to judge his value keeps no other from having theirs.
+    await Promise.all(
+      led.map((read, i) => {
+        const look = looks[i] as Awaitable<Look>;
+        return look instanceof Promise ? look.then((found) => act(read, found)) : act(read, look);
+      }),
+    );
     for (const { read } of claims) read.counters.misses += 1;
     if (claims.length > 0) await this.#load(inOrder(claims, led));
     await Promise.all(waits);
@@ -312,33 +342,33 @@ export class Reader {
   }
 
   /** Looks into Redis, but for keys about which it is not to be believed now (I13). */
-  async #look(led: readonly Reading[]): Promise<Look[]> {
+  async #look(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
     for (const read of led) forget(read);
     if (this.#uncertain.size === 0) return this.#lookInRedis(led);
     const asked = led.filter(({ key }) => !this.#uncertain.has(key));
     const looks = asked.length > 0 ? await this.#lookInRedis(asked) : [];
-    const found = new Map(asked.map((read, i) => [read, looks[i] as Look]));
+    const found = new Map(asked.map((read, i) => [read, looks[i] as Awaitable<Look>]));
     const error = new UnavailableError('the last write of the key went unanswered');
     return led.map((read) => found.get(read) ?? { is: 'unavailable', error });
   }
 
   /** Reads the keys under guards; what is found is kept here if nothing happened meanwhile (I2). */
-  async #lookInRedis(led: readonly Reading[]): Promise<Look[]> {
+  async #lookInRedis(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
     const guards = led.map((read) => this.#watch(read));
     try {
       // Asked for in the same round trip, where it is not known.
       const prepared = this.#groups.prepare();
       prepared?.catch(() => {});
       const seen = await this.#seen(led);
-      const decoding = this.#decodeAll(led, seen);
-      const found = decoding instanceof Promise ? await decoding : decoding;
+      const found = led.map((read, i) => this.#decode(read, seen[i] as Seen | UnavailableError));
       if (prepared !== undefined) await prepared;
-      const looks = led.map((read, i) =>
-        this.#accept(read, guards[i] as Guard, seen[i] as Seen, found[i]),
-      );
-      return looks.some((look) => look instanceof Promise)
-        ? await Promise.all(looks)
-        : (looks as Look[]);
+      return led.map((read, i) => {
+        const [guard, each] = [guards[i] as Guard, seen[i] as Seen | UnavailableError];
+        const decoded = found[i];
+        return decoded instanceof Promise
+          ? decoded.then((late) => this.#tryToAccept(read, guard, each, late))
+          : this.#tryToAccept(read, guard, each, decoded);
+      });
     } catch (error) {
       for (const guard of guards) this.#engine.release(guard);
       if (error instanceof UnavailableError) return led.map(() => ({ is: 'unavailable', error }));
@@ -346,7 +376,7 @@ export class Reader {
     }
   }
 
-  async #seen(led: readonly Reading[]): Promise<readonly Seen[]> {
+  async #seen(led: readonly Reading[]): Promise<readonly (Seen | UnavailableError)[]> {
     const [only] = led;
     if (only === undefined) return [];
     const as = only.format.readsBytes ? 'bytes' : 'text';
@@ -360,26 +390,58 @@ export class Reader {
     return seen;
   }
 
-  /** At once, unless one of the values is large: what is known under a guard is best used in its turn. */
-  #decodeAll(
-    led: readonly Reading[],
-    seen: readonly Seen[],
-  ): Awaitable<readonly (Decoded | undefined)[]> {
-    const found = led.map((read, i) => this.#decode(read, seen[i] as Seen));
-    return found.some((each) => each instanceof Promise)
-      ? Promise.all(found)
-      : (found as (Decoded | undefined)[]);
-  }
-
-  #decode({ key, format, counters }: Reading, { content }: Seen): Awaitable<Decoded> | undefined {
+  /**
+   * At once, unless the value is large or its schema takes its time: what is known under a guard is best
+   * used in its turn. Never rejects.
+   */
+  #decode(
+    read: Reading,
+    seen: Seen | UnavailableError,
+  ): Awaitable<Decoded | UnavailableError | Failed | undefined> {
+    if (seen instanceof UnavailableError) return seen;
+    const { key, format, counters } = read;
+    const { content } = seen;
     if (content === null) return undefined;
     counters.bytesRead += bytesOf(content);
     const decoding = format.decode(content, key);
-    if (decoding instanceof Promise || !needsBytes(decoding)) return decoding;
+    if (decoding instanceof Promise) return this.#inTime(read, decoding);
+    if (!needsBytes(decoding)) return decoding;
     // Another process compresses what this one reads as text.
-    return this.#keyspace
-      .read(key, 'bytes')
-      .then((seen) => (seen.content === null ? decoding : format.decode(seen.content, key)));
+    return this.#inTime(
+      read,
+      this.#keyspace
+        .read(key, 'bytes')
+        .then((again) => (again.content === null ? decoding : format.decode(again.content, key))),
+    );
+  }
+
+  async #inTime(
+    { name, shared, giveUpAtMs }: Reading,
+    decoding: Promise<Decoded>,
+  ): Promise<Decoded | UnavailableError | Failed> {
+    const clock = this.#clock;
+    const limit = { clock, forMs: giveUpAtMs - clock.nowMs(), signal: shared.signal };
+    try {
+      return await within(decoding, limit, `the value of '${name}' was not judged`);
+    } catch (error) {
+      return error instanceof UnavailableError ? error : { is: 'failed', error };
+    }
+  }
+
+  /** As {@link #accept}, whatever became of the value on its way. */
+  #tryToAccept(
+    read: Reading,
+    guard: Guard,
+    seen: Seen | UnavailableError,
+    found: Decoded | UnavailableError | Failed | undefined,
+  ): Awaitable<Look> {
+    const error = seen instanceof UnavailableError ? seen : found;
+    if (error instanceof UnavailableError || error?.is === 'failed') {
+      this.#engine.release(guard);
+      return error instanceof UnavailableError ? { is: 'unavailable', error } : error;
+    }
+    const look = this.#accept(read, guard, seen as Seen, error);
+    return look instanceof Promise ? look.catch(unavailable) : look;
   }
 
   /** From now on the story is a new one: callers may join, until something happens to the key. */
@@ -408,7 +470,8 @@ export class Reader {
     }
     this.#engine.release(guard);
     if (found === undefined || abandoned) return { is: 'nothing', replaces: '' };
-    if (found.is === 'loading') return { is: 'changed' };
+    if (found.is === 'loading')
+      return { is: 'changed', load: { holder: found.holder, leftMs: leaseLeftMs(seen) } };
     publish('redcache:cache:unreadable', () => ({ key, reason: found.reason }));
     return { is: 'nothing', replaces: nameOf(seen.content) };
   }
@@ -571,6 +634,16 @@ export class Reader {
     return this.#again(read);
   }
 
+  /** At once, but for a load that has been seen before: nothing has changed about that. */
+  #lookAgain(read: Reading, { load }: Look & { is: 'changed' }): Promise<void> {
+    const isKnown = load !== undefined && load.holder === read.seenHolder;
+    read.seenHolder = load?.holder;
+    if (!isKnown) return this.#again(read);
+    const wake = new Wake(this.#engine, read.key);
+    const leftMs = Math.min(load.leftMs, UNHEARD_MS);
+    return this.#waitAndRetry(read, { is: 'loading', leftMs, wake });
+  }
+
   /** Begins anew, unless others have kept the caller from it for too long (I9). */
   async #again(read: Reading): Promise<void> {
     if (this.#clock.nowMs() < read.giveUpAtMs) return this.#lead([read]);
@@ -585,11 +658,15 @@ export class Reader {
   }
 
   #withoutRedis(read: Reading, error: unknown, claims: Claim[]): void {
-    read.counters.unavailable += 1;
-    publish('redcache:cache:unavailable', () => ({ key: read.key, error }));
+    this.#tellUnavailable(read, error);
     if (read.policy.onUnavailable === 'throw') read.shared.fail(error);
     else if (read.load === undefined) this.#landNothing(read);
     else claims.push({ read, lease: undefined });
+  }
+
+  #tellUnavailable({ key, counters }: Reading, error: unknown): void {
+    counters.unavailable += 1;
+    publish('redcache:cache:unavailable', () => ({ key, error }));
   }
 
   async #take(
@@ -616,7 +693,7 @@ export class Reader {
         life.abandon();
         const decoding = this.#decode(read, acquired.seen);
         const found = decoding instanceof Promise ? await decoding : decoding;
-        return await this.#accept(read, guard, acquired.seen, found);
+        return await this.#tryToAccept(read, guard, acquired.seen, found);
       }
       this.#engine.release(guard);
       life.held(1);
@@ -680,6 +757,11 @@ export class Reader {
 function forget(read: Reading): void {
   read.aged?.release();
   read.aged = undefined;
+}
+
+function unavailable(error: unknown): Look {
+  if (error instanceof UnavailableError) return { is: 'unavailable', error };
+  throw error;
 }
 
 function mannerOf({ load, loadsApart, format, policy, tags, counters }: Reading): Manner {

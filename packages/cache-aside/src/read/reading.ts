@@ -28,6 +28,8 @@ export interface Reading {
   readonly giveUpAtMs: number;
   /** What was there when it was looked for last, and may be served if it comes to that. */
   aged: Aged | undefined;
+  /** Whose load was seen the last time when something had come between. */
+  seenHolder: string | undefined;
 }
 
 /** The right to load a key; without a lease Redis is away, and nothing will be stored. */

@@ -1,14 +1,17 @@
 import { setMaxListeners } from 'node:events';
 import { types } from 'node:util';
 import { type Clock, ConfigError, type Duration } from '@redcache/core';
-import { Budget, besideOf, durationMs, runScript } from '@redcache/core/toolkit';
+import { Budget, besideOf, durationMs, isServerError, runScript } from '@redcache/core/toolkit';
 import { AcquireTimeoutError, type Lock, LockLostError, type Locks } from '@redcache/locks';
+import type { Awaitable } from '../compression.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { WriteWish } from '../options.ts';
+import type { Policy } from '../policy.ts';
 import { firstAborted } from '../read/signals.ts';
 import { bytesOf, type Keyspace } from '../redis/keyspace.ts';
 import { storeHeld } from '../scripts/store-held.ts';
 import type { Counters } from '../stats.ts';
+import { within } from '../time-limit.ts';
 import type { ValueFormat } from '../value.ts';
 import type { FencedWrites } from './fenced-writes.ts';
 import { type Outgoing, outgoing } from './outgoing.ts';
@@ -101,12 +104,15 @@ export interface WriteOutcome {
  *     stopped between its look and the store overwrites nothing that was written later.
  * W4  The lock is not given to the next writer, who may have it under the same holder, before the script
  *     of the one before was answered.
+ * W5  While the slot of a key moves from one node of a cluster to another that script is refused. Then
+ *     the key is deleted, which needs no lock, and the writer has done what he was called for.
  */
 export class WriteThrough {
   readonly #keyspace: Keyspace;
   readonly #groups: Groups;
   readonly #prefix: string;
   readonly #budget: Budget;
+  readonly #clock: Clock;
   readonly #makeLocks: () => Locks;
   readonly #onWritten: (key: string) => void;
   readonly #closing = new AbortController();
@@ -129,6 +135,7 @@ export class WriteThrough {
     this.#groups = parts.groups;
     this.#prefix = parts.prefix;
     this.#budget = new Budget(parts.clock, parts.redisMs);
+    this.#clock = parts.clock;
     this.#makeLocks = parts.makeLocks;
     this.#onWritten = parts.onWritten;
     // As many as there are writes under way.
@@ -196,7 +203,7 @@ export class WriteThrough {
       const errors = new Map<string, unknown>();
       const store = async (name: string, lock: Lock): Promise<void> => {
         try {
-          const ready = await this.#ready(name, way, () =>
+          const ready = await this.#ready(name, way, policy, () =>
             outgoing(writer.where, way.format, name, run.values().get(name), epoch, kept),
           );
           values.set(name, await this.#store(name, lock, ready, way, answered));
@@ -272,14 +279,18 @@ export class WriteThrough {
     }
   }
 
-  /** What can't be made ready is in the source of truth all the same (W2). */
+  /** What can't be made ready, or not in time, is in the source of truth all the same (W2). */
   async #ready(
     name: string,
     way: WriteWay,
-    make: () => Outgoing | Promise<Outgoing>,
+    { hardMs }: Policy,
+    make: () => Awaitable<Outgoing>,
   ): Promise<Outgoing> {
     try {
-      return await make();
+      const making = make();
+      if (!(making instanceof Promise)) return making;
+      const limit = { clock: this.#clock, forMs: hardMs, signal: this.#closing.signal };
+      return await within(making, limit, `write: the value of '${name}' was not judged`);
     } catch (error) {
       await this.#forget(name, way);
       throw error;
@@ -306,9 +317,16 @@ export class WriteThrough {
       { name, onRefusal: 'delete' },
     );
     // Without it the value counts as outdated at its first look.
-    const [code] = await Promise.all([storing, this.#groups.keep(member, keptMs).catch(() => {})]);
+    const keeping = this.#groups.keep(member, keptMs).catch(() => {});
+    const [code] = await Promise.all([storing.catch(heldApart), keeping]);
     answered.delete(lock);
     this.#onWritten(key);
+    if (code === APART) {
+      await writes.run([key], (port) => port.send(['DEL', key]), { name, onRefusal: 'delete' });
+      const lost = lossOf(name, lock);
+      if (lost !== undefined) throw lost;
+      return value;
+    }
     if (code !== 1)
       throw lossOf(name, lock) ?? new LockLostError(name, code === 0 ? 'deleted' : 'taken');
     counters.writes += 1;
@@ -325,6 +343,14 @@ export class WriteThrough {
     await deleting.catch(() => {});
     this.#onWritten(key);
   }
+}
+
+/** Its slot is on its way from node to node: the key and its lock can't be looked at together (W5). */
+const APART = Symbol('apart');
+
+function heldApart(error: unknown): typeof APART {
+  if (isServerError(error) && error.message.startsWith('TRYAGAIN ')) return APART;
+  throw error;
 }
 
 /** The lock of a data key, in its slot, so that a script may look at both. */

@@ -310,6 +310,7 @@ export class ModelRedis {
       case 'PTTL':
         return run.pttl(key);
       case 'SET':
+        if (px === 'NX' && run.pttl(key) !== -2) return null;
         run.set(key, text, px === 'PX' ? Number(ms) : undefined);
         return 'OK';
       case 'DEL':

@@ -131,6 +131,14 @@ export function checkTags(value: unknown, name: string): readonly string[] {
   return [...new Set(value as string[])];
 }
 
+/** What is half a character would be another one in Redis, so that pushes would name other keys. */
+const namespace: OptionReader<string> = (value, name) => {
+  const checked = text(value, name);
+  if (!checked.isWellFormed())
+    throw new ConfigError(`${name} must be well-formed text, without half a surrogate pair`);
+  return checked;
+};
+
 export const tags: OptionReader<Tags<never> | undefined> = (value, name) => {
   if (value === undefined || typeof value === 'function') return value as Tags<never> | undefined;
   return checkTags(value, name);
@@ -140,7 +148,7 @@ export function readCacheOptions(options: CacheOptions): Settings {
   const read = readOptions('createCache', options, {
     client: having<AnyClient>('on'),
     ...policyReaders(DEFAULT_POLICY),
-    namespace: optional(text, ''),
+    namespace: optional(namespace, ''),
     timeout: (value, name) =>
       readOptions(name, value, {
         ...timeoutReaders(DEFAULT_POLICY),

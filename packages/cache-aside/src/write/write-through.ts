@@ -281,7 +281,7 @@ export class WriteThrough {
     try {
       return await make();
     } catch (error) {
-      await this.#forget(name, way);
+      await this.#forget(name, way); // guard: W2
       throw error;
     }
   }

@@ -193,7 +193,8 @@ export class Cache {
   ): Promise<WarmProgress> {
     this.#check('warm', []);
     if (typeof loadMany !== 'function') throw new ConfigError('warm: loadMany must be a function');
-    return this.#shelf.warm(keys, loadSeveral(loadMany), options);
+    const load = loadSeveral(loadMany);
+    return this.#shelf.warm({ source: keys, apart: false, loadOf: () => load }, options);
   }
 
   /**
@@ -222,6 +223,7 @@ export class Cache {
   /**
    * Writes many values, as {@link set} does, each by itself.
    *
+   * Sends: `SET` for each key, and EVALSHA `keep-epoch` for each tag, however many values carry it.
    * Throws: `BatchError` saying which keys failed, and why; otherwise as {@link set}.
    */
   async setMany<V>(

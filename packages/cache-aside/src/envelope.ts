@@ -114,6 +114,20 @@ export function absentEnvelope(header: Header): string {
   return `rc1 n ${header.id} ${durations(header)}${fields(header)}\n`;
 }
 
+/** The same envelope, of another epoch: for what was made ready before its epoch was known, as of 0. */
+export function atEpoch(envelope: string | Buffer, epoch: number): string | Buffer {
+  const at = (head: string): string => head.replace(/ e0(?= t|\n)/, ` e${epoch}`);
+  if (typeof envelope === 'string') {
+    const end = envelope.indexOf('\n') + 1;
+    return at(envelope.slice(0, end)) + envelope.slice(end);
+  }
+  const end = envelope.indexOf('\n') + 1;
+  return Buffer.concat([
+    Buffer.from(at(envelope.toString('latin1', 0, end))),
+    envelope.subarray(end),
+  ]);
+}
+
 /** What stands in a key that is being loaded. `holder`: visible ASCII. */
 export function placeholder(holder: string): string {
   return `rc1 l ${holder}\n`;

@@ -132,6 +132,14 @@ export function checkTags(value: unknown, name: string): readonly string[] {
   return [...new Set(value as string[])];
 }
 
+/** What is half a character would be another one in Redis, so that pushes would name other keys. */
+const namespace: OptionReader<string> = (value, name) => {
+  const checked = text(value, name);
+  if (!checked.isWellFormed())
+    throw new ConfigError(`${name} must be well-formed text, without half a surrogate pair`);
+  return checked;
+};
+
 export const tags: OptionReader<Tags<never> | undefined> = (value, name) => {
   if (value === undefined || typeof value === 'function') return value as Tags<never> | undefined;
   return checkTags(value, name);
@@ -141,7 +149,7 @@ export function readCacheOptions(options: CacheOptions): Settings {
   const read = readOptions('createCache', options, {
     client: having<AnyClient>('on'),
     ...optionals(POLICY),
-    namespace: optional(text, ''),
+    namespace: optional(namespace, ''),
     timeout: (value, name) =>
       readOptions(name, value, { ...optionals(TIMES), redis: optional(duration, 250) }),
     freeze: optional(freeze, true),

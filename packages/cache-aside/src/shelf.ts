@@ -26,7 +26,7 @@ import type { Counters } from './stats.ts';
 import { type TimeLimit, within } from './time-limit.ts';
 import type { ValueFormat } from './value.ts';
 import { batches } from './warm/batch.ts';
-import { KeySource, type Keys } from './warm/key-source.ts';
+import { type Ids, KeySource, type NameOf } from './warm/key-source.ts';
 import { readWarmOptions, type WarmOptions } from './warm/options.ts';
 import type { WarmProgress } from './warm/progress.ts';
 import { Warming } from './warm/warming.ts';
@@ -56,12 +56,25 @@ export interface ShelfKind {
   readonly format: ValueFormat;
   readonly tags: Tags<never> | undefined;
   readonly counters: Counters;
+  /** Of the family whose they are. */
+  readonly name?: string;
 }
 
 /** How a call loads what is not there. `apart`: each key by itself. */
 export interface ShelfLoad {
   readonly load: LoadAll | undefined;
   readonly apart: boolean;
+}
+
+/** What is warmed: where it comes from, and how it is loaded. */
+export interface ShelfWarming {
+  readonly source: Ids<unknown>;
+  /** What an id is called, where ids are something else than names. */
+  readonly nameOf?: NameOf;
+  /** Each key by itself. */
+  readonly apart: boolean;
+  /** The loader of a batch, whose ids are these, by name. */
+  loadOf(ids: ReadonlyMap<string, unknown>): LoadAll;
 }
 
 /**
@@ -82,6 +95,7 @@ export class Shelf {
   readonly #writeThrough: WriteThrough;
   readonly #format: ValueFormat;
   readonly #tags: Tags<never> | undefined;
+  readonly #family: string | undefined;
   readonly #closed = new AbortController();
   #isClosed = false;
 
@@ -101,6 +115,7 @@ export class Shelf {
     this.#writer = new Writer({ writes, keyspace, counters, prefix });
     this.#format = kind.format;
     this.#tags = kind.tags;
+    this.#family = kind.name;
     // As many as there are runs of warming.
     setMaxListeners(0, this.#closed.signal);
   }
@@ -125,7 +140,7 @@ export class Shelf {
     const entry = this.#engine.lookup(key);
     if (entry === undefined) return undefined;
     const copy = entry.value as Copy;
-    if (!copy.isPlain || copy.epoch < this.#groups.clearedIn || this.#isClosed) return undefined;
+    if (!copy.isPlain || copy.epoch < this.#groups.clearedIn || this.#isClosed) return undefined; // guard: I1
     return this.#hit(entry, copy);
   }
 
@@ -185,22 +200,19 @@ export class Shelf {
 
   /** Loads what is not there of many keys; see `Cache.warm`. */
   async warm(
-    keys: Keys,
-    load: LoadAll,
-    options: WarmOptions<never> | undefined,
+    { source: ids, nameOf, apart, loadOf }: ShelfWarming,
+    options: Omit<WarmOptions<never>, 'onProgress'> | undefined,
   ): Promise<WarmProgress> {
     const { wish, plan } = readWarmOptions(options, this.policy);
     const { signal, stop } = firstAborted([this.#closed.signal, wish.signal]);
-    const readBatch = batches(load, (names, noting, told) =>
-      this.#readEach(
-        names,
-        this.#mannerOf({ load: noting, apart: false }, { ...wish, signal: told }),
-      ),
+    const readBatch = batches(loadOf, (names, noting, told) =>
+      this.#readEach(names, this.#mannerOf({ load: noting, apart }, { ...wish, signal: told })),
     );
     const { clock } = this.#engine;
     try {
-      const source = new KeySource(keys);
-      return await new Warming({ source, readBatch, plan, signal, clock }).run();
+      const source = new KeySource(ids, nameOf);
+      const showsIds = nameOf !== undefined;
+      return await new Warming({ source, readBatch, plan, signal, clock, showsIds }).run();
     } finally {
       stop();
     }
@@ -338,7 +350,7 @@ export class Shelf {
     if (entry === undefined) return undefined;
     const copy = entry.value as Copy;
     const { policy } = wish;
-    if (this.#groups.standing(copy) !== 'current') return undefined;
+    if (this.#groups.standing(copy) !== 'current') return undefined; // guard: I1
     const judgement = judge(copy, policy, this.#engine.clock.nowMs(), Math.random());
     switch (judgement) {
       case 'fresh':
@@ -369,7 +381,14 @@ export class Shelf {
 
   #mannerOf({ load, apart }: ShelfLoad, asked: Wish): Manner {
     const wish = this.#kept(asked);
-    return { load, loadsApart: apart, format: this.#format, wish, counters: this.counters };
+    return {
+      load,
+      loadsApart: apart,
+      format: this.#format,
+      wish,
+      counters: this.counters,
+      family: this.#family,
+    };
   }
 
   #kept<K extends Keeping>(asked: K): K {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   absentEnvelope,
+  atEpoch,
   type Facts,
   type Header,
   headerOf,
@@ -263,4 +264,24 @@ describe('never throws', () => {
       ),
     );
   });
+});
+
+test.each([
+  { ttlMs: 1, tailMs: 0, loadMs: 0, epoch: 0 },
+  { ttlMs: 1, tailMs: 0, loadMs: 0, epoch: 0, tags: ['a e0', 'e0'] },
+])('an envelope that was made of epoch 0 is given its own: %o', (facts) => {
+  const header = headerOf(facts);
+  const compressed = { algorithm: 'gzip', rawBytes: 10 };
+  for (const head of [valueHead(header, 'json'), valueHead(header, 'e0', compressed)])
+    for (const body of ['', '"a"', ' e0 e0\n e0', 'é'])
+      for (const made of [head + body, Buffer.from(head + body)]) {
+        const dated = atEpoch(made, 1_795_000_000_000_001);
+        expect(Buffer.isBuffer(dated)).toBe(Buffer.isBuffer(made));
+        const found = readEnvelope(dated);
+        if (found.is !== 'value') throw new Error(`it is ${found.is}`);
+        expect(found.header).toEqual({ ...header, epoch: 1_795_000_000_000_001 });
+        expect(String(dated).slice(found.bodyAt)).toBe(body);
+      }
+  const absent = readEnvelope(atEpoch(absentEnvelope(header), 7));
+  expect(absent).toMatchObject({ is: 'absent', header: { epoch: 7 } });
 });

@@ -2,7 +2,7 @@ import { assertStoreValid, ManualClock, settled } from '@redcache/core/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readEnvelope } from '../src/envelope.ts';
-import type { CacheOptions, LoadContext } from '../src/index.ts';
+import type { Cache, CacheOptions, LoadContext } from '../src/index.ts';
 import type { Copy } from '../src/read/copy.ts';
 import { type ModelProcess, quiet, startProcess } from './model/model-process.ts';
 import { ModelRedis } from './model/model-redis.ts';
@@ -22,6 +22,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look' as const), at: which, key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('getMany' as const), at: which }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('update' as const), at: which, key }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const), at: which }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('answer' as const), nth: fc.nat(5) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const), nth: fc.nat(5) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), nth: fc.nat(9) }) },
@@ -116,7 +117,11 @@ class World {
       case 'getMany':
         return this.#call(each.at, KEYS, 'load');
       case 'update':
-        return this.#update(each.at, each.key);
+        return this.byTag
+          ? this.#update(each.at, [each.key], (cache) => cache.invalidateTag(each.key))
+          : this.#update(each.at, [each.key], (cache) => cache.delete(each.key));
+      case 'clear':
+        return this.#update(each.at, KEYS, (cache) => cache.clear());
       case 'answer': {
         const [run] = this.runs.splice(each.nth % Math.max(1, this.runs.length), 1);
         return run?.answer(run.version);
@@ -198,26 +203,22 @@ class World {
     return [name, await this.#only(name, context)];
   }
 
-  /**
-   * Changes the truth, then says so: whatever comes of a delete, the old value is over here, and once an
-   * invalidation has resolved.
-   */
-  #update(at: number, name: string): void {
-    const version = (this.truth.get(name) as number) + 1;
-    this.truth.set(name, version);
+  /** Changes the truth, then takes back: whatever comes of that, the old values are over here (I13). */
+  #update(at: number, names: readonly string[], takeBack: (cache: Cache) => Promise<void>): void {
+    const versions = names.map((name) => (this.truth.get(name) as number) + 1);
+    for (const [i, name] of names.entries()) this.truth.set(name, versions[i] as number);
     const { cache } = this.processes[at] as ModelProcess;
     const call: Call = { abort: new AbortController(), done: false };
     this.calls.push(call);
-    let isOver = true;
-    (this.byTag ? cache.invalidateTag(name) : cache.delete(name))
+    takeBack(cache)
       .catch((error: { code?: string }) => {
-        isOver = !this.byTag;
         if (error.code !== 'REDCACHE_OUTCOME_UNKNOWN') this.broken.push(error);
       })
       .finally(() => {
         call.done = true;
         const floors = this.floors[at] as Map<string, number>;
-        if (isOver) floors.set(name, Math.max(version, floors.get(name) ?? 0));
+        for (const [i, name] of names.entries())
+          floors.set(name, Math.max(versions[i] as number, floors.get(name) ?? 0));
       });
   }
 
@@ -278,13 +279,15 @@ test.each([
               if (peeked.hit) localCopies += 1;
               continue;
             }
+            // What is outdated by a clearing, or by one that nobody remembers, stands until it is asked for.
+            const clearedIn = Number(world.redis.peek('redcache:cleared')?.text ?? Number.NaN);
             // 0 stale: what is kept here is what Redis holds, and Redis holds nothing outdated (I8).
             const held = world.redis.peek(name);
             const stored = held && readEnvelope(held.text);
-            if (stored?.is === 'value')
+            if (stored?.is === 'value' && (stored.header.epoch ?? 0) >= clearedIn)
               expect(Number(held?.text.slice(stored.bodyAt))).toBe(world.truth.get(name));
             const entry = engine.lookup(name);
-            if (entry === undefined) continue;
+            if (entry === undefined || !((entry.value as Copy).epoch >= clearedIn)) continue;
             localCopies += 1;
             expect((entry.value as Copy).value).toBe(world.truth.get(name));
           }

@@ -27,7 +27,7 @@ test.each([
   ['keep-epoch', keepEpoch, 3],
   ['next-epoch', nextEpoch, 0],
   ['raise-epoch', raiseEpoch, 2],
-  ['read-epoch', readEpoch, 0],
+  ['read-epoch', readEpoch, 1],
   ['refresh-acquire', refreshAcquire, 3],
   ['refresh-extend', refreshExtend, 3],
   ['refresh-fill', refreshFill, 4],

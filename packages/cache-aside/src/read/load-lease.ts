@@ -80,7 +80,7 @@ function leaseIn(
     clock,
     listen: listenTo({ engine, port: keyspace.port }, key),
     commands,
-    onForeignPush: () => shared.detach(),
+    onForeignPush: () => shared.detach(), // guard: I1
   });
 }
 

@@ -97,7 +97,7 @@ export class Loading {
       // All callers may have left while the last of the keys was being won.
       abandoned.signal.throwIfAborted();
       // Nothing is stored, and every process loads: the source is to bear that.
-      if (!isLeased) giveBack = await this.#slot(claims, abandoned.signal);
+      if (!isLeased) giveBack = await this.#slot(claims, abandoned.signal); // guard: I12
       counters.loads += claims.length;
       lost = isLeased
         ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
@@ -111,7 +111,7 @@ export class Loading {
       };
       startedAtMs = clock.nowMs();
       return await instruments.load(
-        () => ({ keys: names, cause: causeOf(claims) }),
+        () => ({ keys: names, cause: causeOf(claims), family: claims[0]?.read.family }),
         () => runLoader(load, names, bounds),
       );
     } catch (error) {

@@ -76,6 +76,8 @@ export interface Manner {
   readonly wish: Wish;
   /** Who counts what becomes of it. */
   readonly counters: Counters;
+  /** Whose values they are, if they are a family's. */
+  readonly family: string | undefined;
 }
 
 /**
@@ -218,11 +220,11 @@ export class Reader {
     shared: SharedRead,
     behind?: RefreshCause,
   ): Reading {
-    const { load, loadsApart, format, counters } = manner;
+    const { load, loadsApart, format, counters, family } = manner;
     const { policy, tags, refresh } = manner.wish;
     const giveUpAtMs = this.#clock.nowMs() + policy.hardMs;
     const renews = refresh && load !== undefined;
-    const how = { load, loadsApart, policy, format, tags, counters };
+    const how = { load, loadsApart, policy, format, tags, counters, family };
     return {
       name,
       key,
@@ -519,7 +521,7 @@ export class Reader {
     // One that ended just now was there when it was read, and is kept by nobody.
     const leftMs = remaining === 'unknown' ? 'none' : freshnessLeftMs(header, remaining);
     // What another program wrote belongs to no group, so it is never made stale with one.
-    const epoch = header === FOREIGN_HEADER ? Number.MAX_SAFE_INTEGER : (header.epoch ?? 0);
+    const epoch = header === FOREIGN_HEADER ? Number.POSITIVE_INFINITY : (header.epoch ?? 0);
     return new Copy(
       {
         value,
@@ -613,7 +615,7 @@ export class Reader {
   }
 
   async #waitAndRetry(read: Reading, { leftMs, wake }: Look & { is: 'loading' }): Promise<void> {
-    const { key, shared, giveUpAtMs, counters } = read;
+    const { key, shared, giveUpAtMs, counters, family } = read;
     if (read.load === undefined) {
       wake.disarm();
       return this.#landNothing(read);
@@ -626,7 +628,7 @@ export class Reader {
     const cause = await wake.wait(this.#clock, Math.min(leftMs, patienceMs), shared.signal);
     const waitedMs = this.#clock.nowMs() - sinceMs;
     counters.waitTime.record(waitedMs);
-    this.#instruments.waited(() => ({ key: read.name, cause, ms: waitedMs }));
+    this.#instruments.waited(() => ({ key: read.name, cause, ms: waitedMs, family }));
     if (cause === 'aborted' || shared.landed) return;
     publish('redcache:cache:woken', () => ({ key, cause, waitedMs }));
     if (cause === 'push') counters.wokenByPush += 1;
@@ -764,9 +766,10 @@ function unavailable(error: unknown): Look {
   throw error;
 }
 
-function mannerOf({ load, loadsApart, format, policy, tags, counters }: Reading): Manner {
+function mannerOf(read: Reading): Manner {
+  const { load, loadsApart, format, policy, tags, counters, family } = read;
   const wish = { policy, tags, signal: undefined, refresh: false };
-  return { load, loadsApart, format, wish, counters };
+  return { load, loadsApart, format, wish, counters, family };
 }
 
 /** As their keys were asked for, whichever was won first. */

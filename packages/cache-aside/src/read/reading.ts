@@ -21,6 +21,8 @@ export interface Reading {
   readonly format: ValueFormat;
   readonly tags: Tags<never> | undefined;
   readonly counters: Counters;
+  /** Whose values they are, if they are a family's. */
+  readonly family: string | undefined;
   /** Whatever there is, it is loaded anew. */
   readonly renews: boolean;
   /** Why it is loaded behind a value that is served meanwhile, if it is. */

@@ -291,7 +291,7 @@ export class Keyspace {
     try {
       return await this.ask(key, async (port) => {
         const taken = await send(port);
-        if (late && taken.is === 'acquired') giveBack().catch(() => {});
+        if (late && taken.is === 'acquired') giveBack().catch(() => {}); // guard: I9
         return taken;
       });
     } catch (error) {

@@ -17,7 +17,7 @@ export const keepEpoch: Script = defineScript({
   lua: `
 if redis.call('GET', KEYS[1]) then
   local left = redis.call('PTTL', KEYS[1])
-  if left >= 0 and left < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+  if left >= 0 and left < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end -- guard: G2
   return 0
 end
 if ARGV[1] == '' then return 0 end

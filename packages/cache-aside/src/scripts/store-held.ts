@@ -21,7 +21,7 @@ export const storeHeld: Script = defineScript({
 ${HELD}
 local held, why = is_held(KEYS[2], ARGV[1])
 if not held then
-  redis.call('DEL', KEYS[1])
+  redis.call('DEL', KEYS[1]) -- guard: W2
   return why
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])

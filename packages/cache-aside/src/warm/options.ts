@@ -11,7 +11,7 @@ import {
 } from '@redcache/core/toolkit';
 import { type GetOptions, READ, type Wish, wishFrom } from '../options.ts';
 import type { Policy } from '../policy.ts';
-import type { OnProgress } from './progress.ts';
+import type { FamilyWarmProgress, OnProgress } from './progress.ts';
 import type { WarmPlan } from './warming.ts';
 
 /** How a cache is warmed; besides what {@link GetOptions} says of each value. */
@@ -39,11 +39,16 @@ export interface WarmOptions<V = unknown> extends Omit<GetOptions<V>, 'onUnavail
   readonly localTtl?: Duration;
 }
 
+/** The same for a family, whose progress is told in its ids. */
+export interface FamilyWarmOptions<Id, V = unknown> extends Omit<WarmOptions<V>, 'onProgress'> {
+  readonly onProgress?: OnProgress<FamilyWarmProgress<Id>>;
+}
+
 const MOST_BATCHES = 1_000;
 const MOST_KEYS_A_BATCH = 10_000;
 
 export function readWarmOptions<V>(
-  options: WarmOptions<V> | undefined,
+  options: Omit<WarmOptions<V>, 'onProgress'> | undefined,
   policy: Policy,
 ): { readonly wish: Wish; readonly plan: WarmPlan } {
   const { onUnavailable: _, ...readers } = optionals(READ);
@@ -53,7 +58,7 @@ export function readWarmOptions<V>(
     localTtl: optional(duration, 0),
     concurrency: optional(countTo(MOST_BATCHES), 4),
     batchSize: optional(countTo(MOST_KEYS_A_BATCH), 100),
-    onProgress: callback<OnProgress>(),
+    onProgress: callback<OnProgress<never>>(),
     progressEvery: optional(duration, 250),
     total: optional<number | undefined>(count, undefined),
     onError: optional(oneOf('continue', 'stop'), 'continue'),

@@ -68,7 +68,7 @@ export class FencedWrites {
       cause = error;
     }
     this.#counters.unknownOutcomes += 1;
-    this.#uncertain.add(fences, reply, remedy);
+    this.#uncertain.add(fences, reply, remedy); // guard: I13
     throw new OutcomeUnknownError(
       'Redis did not answer, so the write may or may not have taken effect; ' +
         'what it was about is deleted as soon as Redis answers again',

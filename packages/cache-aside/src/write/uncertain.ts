@@ -32,7 +32,7 @@ export class UncertainKeys {
     this.#clock = clock;
     this.#stop = keyspace.port.onConnection((connection) => {
       this.#isUp = connection === 'up';
-      if (this.#isUp) this.#deleteAgain(this.#fences.keys());
+      if (this.#isUp) this.#deleteAgain(this.#fences.keys()); // guard: I13
     });
   }
 
@@ -60,7 +60,7 @@ export class UncertainKeys {
       if (others === undefined) this.#fences.set(key, new Set([fence]));
       else others.add(fence);
       publish('redcache:cache:uncertain', () => ({ key }));
-      if (this.#fences.size > MAX_KEYS) this.#dropOldest();
+      if (this.#fences.size > MAX_KEYS) this.#dropOldest(); // guard: I12
     }
     if (this.#isClosed) {
       this.#giveUp();

@@ -292,7 +292,7 @@ export class WriteThrough {
       const limit = { clock: this.#clock, forMs: hardMs, signal: this.#closing.signal };
       return await within(making, limit, `write: the value of '${name}' was not judged`);
     } catch (error) {
-      await this.#forget(name, way);
+      await this.#forget(name, way); // guard: W2
       throw error;
     }
   }

@@ -238,10 +238,12 @@ export class Cache {
   /**
    * Writes through: takes the lock of the key, calls `writer`, which writes the source of truth and
    * answers the value that is there now, and stores that. One writer of a key runs at a time across the
-   * fleet. Nothing in Redis is touched before it has succeeded: if it fails, the value and the time it
-   * has left stand as they are. A load or refresh that began before is not stored.
+   * fleet. No value in Redis is touched before it has succeeded: if it fails, the value and the time it
+   * has left stand as they are. A load or refresh that began before is not stored. If anything happens
+   * to the key meanwhile, such as a delete, it is deleted instead of stored.
    *
-   * Sends: what `acquire` and `release` of `@redcache/locks` do, and EVALSHA `store-held` (2 keys).
+   * Sends: what `acquire` and `release` of `@redcache/locks` do, EVALSHA `begin-write` (1 key) before and
+   * EVALSHA `store-held` (2 keys) after the writer.
    * Resolves: the value as every process reads it.
    * Time: `wait` for the lock; its lease is extended while the writer runs, however long that is.
    * Throws: the writer's own error; `AcquireTimeoutError`; `UnavailableError` if there is no connection.

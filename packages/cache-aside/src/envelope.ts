@@ -9,6 +9,7 @@ import { ConfigError } from '@redcache/core';
  * rc1 v <id> <codec> <ttlMs> <tailMs> <loadMs>[ <field>…]\n<encoded value>     a value
  * rc1 n <id> <ttlMs> <tailMs> <loadMs>[ <field>…]\n                            known to be absent
  * rc1 l <holder>\n                                   being loaded under the lease of <holder>
+ * rc1 w <id>\n                                       nothing, when a writer began
  *
  * field: z<algorithm>:<bytes>    the value is compressed, and has so many bytes when it is not
  *        e<epoch>                the epoch at which its load began
@@ -32,6 +33,8 @@ export type Stored =
     }
   | { readonly is: 'absent'; readonly header: Header }
   | { readonly is: 'loading'; readonly holder: string }
+  /** As good as nothing, but whatever happens to the key takes it away. */
+  | { readonly is: 'writing' }
   /** Another program's. */
   | { readonly is: 'foreign' }
   /** Written by redcache, but not so that this version could read it. */
@@ -133,6 +136,11 @@ export function placeholder(holder: string): string {
   return `rc1 l ${holder}\n`;
 }
 
+/** What stands in a key that held nothing, while a writer runs; it is another one each time. */
+export function writeMark(): string {
+  return `rc1 w ${newId()}\n`;
+}
+
 function durations({ ttlMs, tailMs, loadMs }: Header): string {
   return `${ttlMs} ${tailMs} ${loadMs}`;
 }
@@ -175,11 +183,12 @@ function read(text: string): Stored {
   if (text.startsWith('v ', 4)) return readValue(scanner);
   if (text.startsWith('n ', 4)) return readAbsence(scanner);
   if (text.startsWith('l ', 4)) return readPlaceholder(scanner);
+  if (text.startsWith('w ', 4)) return readMark(scanner);
   return CUT_OFF_KIND.test(text) ? CUT_OFF : UNKNOWN_KIND;
 }
 
 const ANY_VERSION = /^rc\d{1,9} /;
-const CUT_OFF_KIND = /^rc1 [vnl]?$/;
+const CUT_OFF_KIND = /^rc1 [vnlw]?$/;
 const UNKNOWN_KIND = unreadable('its header is of a kind that this version does not know');
 
 function readValue(scanner: Scanner): Stored {
@@ -213,6 +222,11 @@ function readAbsence(scanner: Scanner): Stored {
 function readPlaceholder(scanner: Scanner): Stored {
   const holder = scanner.token();
   return scanner.sawEnd ? { is: 'loading', holder } : scanner.flaw;
+}
+
+function readMark(scanner: Scanner): Stored {
+  scanner.token();
+  return scanner.sawEnd ? { is: 'writing' } : scanner.flaw;
 }
 
 interface Fields {

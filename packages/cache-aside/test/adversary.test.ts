@@ -46,16 +46,16 @@ test.for(['\ud800', 'a\udc00b', 1, null, {}])('refuses the namespace %j', (names
 });
 
 test.for([
-  '__proto__',
-  'constructor',
-  'hasOwnProperty',
-  '{slot}',
-  'a b\r\nDEL k',
-  'redcache:epoch:mine',
-  '\u0000',
-  '💥'.repeat(100),
-  'k'.repeat(10_000),
-])('a key, id, tag and family may be called what they like: %j', async (name) => {
+  ['the prototype of objects', '__proto__'],
+  ['a constructor', 'constructor'],
+  ['a method', 'hasOwnProperty'],
+  ['a slot', '{slot}'],
+  ['a command', 'a b\r\nDEL k'],
+  ['a key of ours', 'redcache:epoch:mine'],
+  ['the character 0', '\u0000'],
+  ['100 pairs of surrogates', '💥'.repeat(100)],
+  ['10 kB', 'k'.repeat(10_000)],
+] as const)('a key, id, tag and family may be called what they like: %s', async ([, name]) => {
   const tags = [name, 'other'];
   const load = async (keys: string[]): Promise<Record<string, string>> =>
     Object.fromEntries(keys.map((key) => [key, `value of ${key}`]));

@@ -10,6 +10,7 @@ import {
   readEnvelope,
   type Stored,
   valueHead,
+  writeMark,
 } from '../src/envelope.ts';
 
 const ms = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -93,6 +94,8 @@ describe('what is written is read back (I15)', () => {
       }),
     );
     expect(readBoth(placeholder('me'))).toEqual({ is: 'loading', holder: 'me' });
+    expect(readBoth(writeMark())).toEqual({ is: 'writing' });
+    expect(writeMark()).not.toBe(writeMark());
   });
 
   test('as many tags as a value may have; one more is refused when it is written', () => {
@@ -169,6 +172,7 @@ describe('what another program wrote is told from what another version wrote', (
     ['an unknown field', 'rc1 v id json 1 0 0 q7\n1', 'field'],
     ['a field twice', 'rc1 v id json 1 0 0 e1 e2\n1', 'field'],
     ['a placeholder without holder', 'rc1 l \n', 'malformed'],
+    ['the mark of a writer without id', 'rc1 w \n', 'malformed'],
     ['a placeholder with more than its holder', 'rc1 l me too\n', 'malformed'],
   ])('%s is unreadable, and says why', (_, text, reason) => {
     expect(readBoth(text)).toEqual({
@@ -192,6 +196,7 @@ describe('never throws', () => {
       'rc1 v ',
       'rc1 n ',
       'rc1 l ',
+      'rc1 w ',
       'id ',
       'json ',
       '1 ',
@@ -222,7 +227,7 @@ describe('never throws', () => {
   test('any text is read, foreign or unreadable, and its bytes alike', () => {
     fc.assert(
       fc.property(fc.oneof(nearly, fc.string({ unit: 'grapheme' })), (text) => {
-        expect(['value', 'absent', 'loading', 'foreign', 'unreadable']).toContain(
+        expect(['value', 'absent', 'loading', 'writing', 'foreign', 'unreadable']).toContain(
           readBoth(text).is,
         );
       }),

@@ -216,6 +216,31 @@ describe('while another process loads', () => {
   });
 });
 
+test('a load whose lease was lost as it began is not joined after the next change (I1)', async () => {
+  const { cache, connection } = await start();
+  await Promise.all([cache.get('warm-up', () => 1), idle()]);
+  const { load, runs } = loader();
+  const old = watch(cache.get('k', load));
+  connection.execute();
+  connection.deliver();
+  await settled();
+  // Acquired, and gone: the reply and both pushes come in one piece.
+  connection.execute();
+  redis.by('DEL', 'k');
+  connection.deliver();
+  await idle();
+  expect(runs).toHaveLength(1);
+  expect(runs[0]?.context.signal.aborted).toBe(true);
+  redis.by('SET', 'k', storedJson('"new"'), 'PX', '60000');
+  await idle();
+  const anew = watch(cache.get('k', load));
+  await idle();
+  expect(anew.value).toBe('new');
+  runs[0]?.answer('old');
+  await idle();
+  expect(old.value).toBe('old');
+});
+
 test('a placeholder without an end belongs to nobody, and is taken over at once', async () => {
   const { cache } = await start();
   redis.by('SET', 'k', placeholder('nobody'));

@@ -81,6 +81,8 @@ function leaseIn(
     listen: listenTo({ engine, port: keyspace.port }, key),
     commands,
     onForeignPush: () => shared.detach(), // guard: I1
+    // From now on it judges no pushes, so that nobody would hear of the next change.
+    onLost: () => shared.detach(),
   });
 }
 

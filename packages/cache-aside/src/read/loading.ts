@@ -1,5 +1,4 @@
 import { type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
-import type { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
 import { LoadTimeoutError } from '../errors.ts';
 import type { Groups } from '../groups/groups.ts';
@@ -17,7 +16,7 @@ import type { LoadSlots } from './load-slots.ts';
 import { gaveUp, type LoadAll, type LoadContext, type Loaded, runLoader } from './loader.ts';
 import type { Claim, LoadLease, Reading } from './reading.ts';
 import type { RecentErrors } from './recent-errors.ts';
-import type { SharedRead } from './shared-read.ts';
+import type { SharedReads } from './shared-reads.ts';
 import { allAborted, firstAborted } from './signals.ts';
 
 export interface LoadingParts {
@@ -25,7 +24,7 @@ export interface LoadingParts {
   readonly keyspace: Keyspace;
   readonly groups: Groups;
   readonly instruments: Instruments;
-  readonly flights: SingleFlight<SharedRead>;
+  readonly flights: SharedReads;
   readonly background: Background;
   readonly slots: LoadSlots;
   readonly errors: RecentErrors;
@@ -69,13 +68,14 @@ export class Loading {
 
   /**
    * Callers may join until the key changes. With a lease in the key itself pushes are its to judge,
-   * since some are our own; otherwise none is.
+   * since some are our own; otherwise, or when it was lost while others were being won, none is.
    */
   #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
     const { engine, keyspace, flights } = this.#parts;
     if (!shared.landed) flights.reattach(shared);
+    const isJudged = lease !== undefined && !lease.isBeside && !lease.life.isLost;
     const onBroken = (by: 'push' | 'severed'): void => {
-      if (by === 'severed' || lease === undefined || lease.isBeside) shared.detach();
+      if (by === 'severed' || !isJudged) shared.detach();
     };
     return engine.guard([key], onBroken, keyspace.sessionFor(key));
   }

@@ -1,7 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
-import { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
 import type { Awaitable } from '../compression.ts';
 import { FOREIGN_HEADER, type Header, placeholder } from '../envelope.ts';
@@ -28,6 +27,7 @@ import { Loading } from './loading.ts';
 import type { Claim, Reading } from './reading.ts';
 import { RecentErrors } from './recent-errors.ts';
 import { SharedRead } from './shared-read.ts';
+import { SharedReads } from './shared-reads.ts';
 import { relay } from './signals.ts';
 import { Wake } from './wake.ts';
 
@@ -93,8 +93,8 @@ export class Reader {
   readonly #uncertain: UncertainKeys;
   readonly #instruments: Instruments;
   readonly #clock: Clock;
-  readonly #loads = new SingleFlight<SharedRead>();
-  readonly #looks = new SingleFlight<SharedRead>();
+  readonly #loads: SharedReads;
+  readonly #looks: SharedReads;
   readonly #active = new Set<SharedRead>();
   readonly #background = new Background();
   readonly #refreshes = new Refreshes();
@@ -118,6 +118,8 @@ export class Reader {
     this.#uncertain = parts.uncertain;
     this.#instruments = parts.instruments;
     this.#clock = parts.engine.clock;
+    this.#loads = new SharedReads(this.#engine, this.#keyspace);
+    this.#looks = new SharedReads(this.#engine, this.#keyspace);
     this.#errors = new RecentErrors(this.#clock);
     this.#refreshErrors = new RecentErrors(this.#clock);
     this.#loading = new Loading({
@@ -474,6 +476,7 @@ export class Reader {
     if (found === undefined || abandoned) return { is: 'nothing', replaces: '' };
     if (found.is === 'loading')
       return { is: 'changed', load: { holder: found.holder, leftMs: leaseLeftMs(seen) } };
+    if (found.is === 'writing') return { is: 'nothing', replaces: nameOf(seen.content) };
     publish('redcache:cache:unreadable', () => ({ key, reason: found.reason }));
     return { is: 'nothing', replaces: nameOf(seen.content) };
   }

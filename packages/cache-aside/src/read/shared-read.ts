@@ -1,3 +1,4 @@
+import type { Source } from '@redcache/core';
 import { Flight } from '@redcache/core/toolkit';
 import type { Answer } from './answer.ts';
 
@@ -11,11 +12,28 @@ export class SharedRead extends Flight<Answer> {
   readonly #controller = new AbortController();
   readonly #goesOn: boolean;
   #callers = 0;
+  #sinceMs = Number.NEGATIVE_INFINITY;
+  #source: Source | undefined;
 
   /** `goesOn`: also when all its callers have gone. */
   constructor(home: Home, id: string, goesOn = false) {
     super(home, id);
     this.#goesOn = goesOn;
+  }
+
+  /** Since when what it will answer is read. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** The connection as it was then; none if it was down. */
+  get source(): Source | undefined {
+    return this.#source;
+  }
+
+  renew(sinceMs: number, source: Source | undefined): void {
+    this.#sinceMs = sinceMs;
+    this.#source = source;
   }
 
   /** Aborted when nobody waits any more, or the cache is closed. */

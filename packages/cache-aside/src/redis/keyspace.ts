@@ -10,6 +10,7 @@ import {
 import { Budget, isServerError, runScript, type Script, TIMED_OUT } from '@redcache/core/toolkit';
 import type { Extension } from '@redcache/locks/lease';
 import { acquire } from '../scripts/acquire.ts';
+import { beginWrite } from '../scripts/begin-write.ts';
 import { extend } from '../scripts/extend.ts';
 import { fill } from '../scripts/fill.ts';
 import { refreshAcquire } from '../scripts/refresh-acquire.ts';
@@ -219,6 +220,15 @@ export class Keyspace {
   ): Promise<boolean> {
     const args = [holder, id, envelope, String(ttlMs)];
     return (await this.ask(key, (port) => runScript(port, refreshFill, [key, lease], args))) === 1;
+  }
+
+  /**
+   * Sends: EVALSHA `begin-write` (1 key). Atomic. Resolves what the key holds, in words that only the
+   * server has to understand. Where there is nothing the mark is put, for so long.
+   */
+  async beginWrite(key: string, mark: string, markMs: number): Promise<string> {
+    const args = [mark, String(markMs)];
+    return String(await this.ask(key, (port) => runScript(port, beginWrite, [key], args)));
   }
 
   /**

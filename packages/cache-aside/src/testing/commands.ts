@@ -50,6 +50,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     (text(room.read(key)) ?? '').slice(integer(from), integer(to) + 1),
   STRLEN: (room, [key = '']) => (text(room.read(key)) ?? '').length,
   EXISTS: (room, keys) => keys.filter((key) => room.read(key) !== undefined).length,
+  TYPE: (room, [key = '']) => new Status(typeOf(room.read(key))),
   PTTL: (room, [key = '']) => {
     if (room.read(key) === undefined) return -2;
     const endsAtMs = room.endOf(key);
@@ -165,6 +166,13 @@ function ranked(value: Value | undefined): string[] {
   return [...ranking(value)]
     .sort(([one, a], [other, b]) => a - b || (one < other ? -1 : 1))
     .map(([member]) => member);
+}
+
+function typeOf(value: Value | undefined): 'none' | 'string' | 'hash' | 'zset' {
+  if (value === undefined) return 'none';
+  if (typeof value === 'string') return 'string';
+  const [first] = value.values();
+  return typeof first === 'string' ? 'hash' : 'zset';
 }
 
 function integer(given: string | undefined): number {

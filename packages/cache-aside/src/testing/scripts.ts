@@ -16,7 +16,7 @@ export class Scripts {
 
   /** `EVAL`. `call`: does what the script has done. */
   run(lua: string, keys: readonly string[], args: readonly string[], call: Call): Reply {
-    const sha1 = createHash('sha1').update(lua, 'latin1').digest('hex');
+    const sha1 = sha1Of(lua);
     let script = compiled.get(sha1);
     try {
       script ??= compile(lua);
@@ -67,7 +67,12 @@ function redisFor(call: Call): LuaTable {
     }
   };
   const error_reply: LuaFunction = (message) => [LuaTable.of({ err: message })];
-  return LuaTable.of({ call: ask, pcall, error_reply });
+  const sha1hex: LuaFunction = (text) => [sha1Of(wordOf(text))];
+  return LuaTable.of({ call: ask, pcall, error_reply, sha1hex });
+}
+
+function sha1Of(text: string): string {
+  return createHash('sha1').update(text, 'latin1').digest('hex');
 }
 
 function wordOf(value: LuaValue): string {

@@ -4,6 +4,7 @@ import { type Clock, ConfigError, type Duration } from '@redcache/core';
 import { Budget, besideOf, durationMs, isServerError, runScript } from '@redcache/core/toolkit';
 import { AcquireTimeoutError, type Lock, LockLostError, type Locks } from '@redcache/locks';
 import type { Awaitable } from '../compression.ts';
+import { writeMark } from '../envelope.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { WriteWish } from '../options.ts';
 import type { Policy } from '../policy.ts';
@@ -96,7 +97,7 @@ export interface WriteOutcome {
 /**
  * Writes to the source of truth and to Redis, one writer of a key after the other across the fleet.
  *
- * W1  Nothing in Redis is touched before the writer has succeeded. If it fails, the value and its
+ * W1  No value in Redis is touched before the writer has succeeded. If it fails, the value and its
  *     remaining time stand.
  * W2  From when it has succeeded, what stood there before is outdated: whatever goes wrong then, the key
  *     is deleted.
@@ -104,7 +105,10 @@ export interface WriteOutcome {
  *     stopped between its look and the store overwrites nothing that was written later.
  * W4  The lock is not given to the next writer, who may have it under the same holder, before the script
  *     of the one before was answered.
- * W5  While the slot of a key moves from one node of a cluster to another that script is refused. Then
+ * W5  Whatever happens to the key while the writer runs ends its right to store, as it does for a loader
+ *     (I8): the source may have been changed by somebody else, who may have been the last. The key is
+ *     deleted then, which costs one more load.
+ * W6  While the slot of a key moves from one node of a cluster to another that script is refused. Then
  *     the key is deleted, which needs no lock, and the writer has done what he was called for.
  */
 export class WriteThrough {
@@ -143,8 +147,8 @@ export class WriteThrough {
   }
 
   /**
-   * Sends: what `acquire` of the locks does for each key; nothing while the writer runs, but for their
-   * extensions; then EVALSHA `store-held` (2 keys) for each, and what `release` does.
+   * Sends: what `acquire` of the locks does for each key, and EVALSHA `begin-write` (1 key); nothing
+   * while the writer runs, but for their extensions; then EVALSHA `store-held` (2 keys) for each, and what `release` does.
    * Throws: the writer's own error; `AcquireTimeoutError`; `UnavailableError` if nothing was begun.
    * Abort: rejects this caller. A writer that runs by then is told, and what it answers is stored.
    */
@@ -195,18 +199,25 @@ export class WriteThrough {
     /** When each may be given back. */
     const answered = new Map<Lock, Promise<unknown>>();
     try {
-      const epoch = await this.#groups.now();
-      const run = await this.#run(held, writer, way, stopping);
       const { policy, tags } = wish;
+      const [epoch, begun] = await Promise.all([
+        this.#groups.now(),
+        this.#beginAll(names, policy.ttlMs),
+      ]);
+      const run = await this.#run(held, writer, way, stopping).catch(async (error) => {
+        await this.#takeBack(begun);
+        throw error;
+      });
       const kept = { policy, tags, ttlMs: run.ttlMs ?? wish.ttlMs };
       const values = new Map<string, unknown>();
       const errors = new Map<string, unknown>();
       const store = async (name: string, lock: Lock): Promise<void> => {
         try {
+          const sign = begun.get(name)?.sign ?? '';
           const ready = await this.#ready(name, way, policy, () =>
             outgoing(writer.where, way.format, name, run.values().get(name), epoch, kept),
           );
-          values.set(name, await this.#store(name, lock, ready, way, answered));
+          values.set(name, await this.#store({ name, lock, sign }, ready, way, answered));
         } catch (error) {
           errors.set(name, error);
         }
@@ -244,6 +255,40 @@ export class WriteThrough {
       if (!(error instanceof AcquireTimeoutError)) throw error;
       throw new AcquireTimeoutError(name, `${waitMs} ms`, error.cause);
     }
+  }
+
+  /**
+   * Notes what the keys hold (W5). Where a server refuses that, nothing will be stored.
+   *
+   * Throws: `UnavailableError` if one goes unanswered: nothing is to be written then.
+   */
+  async #beginAll(
+    names: readonly string[],
+    markMs: number,
+  ): Promise<ReadonlyMap<string, { readonly mark: string; readonly sign: string }>> {
+    const begun = await Promise.all(
+      names.map(async (name) => {
+        const mark = writeMark();
+        const sign = await this.#keyspace
+          .beginWrite(this.#prefix + name, mark, markMs)
+          .catch((error) => {
+            if (isServerError(error.cause)) return '';
+            throw error;
+          });
+        return [name, { mark, sign }] as const;
+      }),
+    );
+    return new Map(begun);
+  }
+
+  /** Leaves the keys as they were. A mark that stays is as good as nothing, and ends by itself. */
+  async #takeBack(
+    begun: ReadonlyMap<string, { readonly mark: string; readonly sign: string }>,
+  ): Promise<void> {
+    const marked = [...begun].filter(([, { mark, sign }]) => mark === `${sign}\n`);
+    await Promise.allSettled(
+      marked.map(([name, { mark }]) => this.#keyspace.release(this.#prefix + name, mark)),
+    );
   }
 
   /** Calls the writer, and tells it what becomes of its locks. */
@@ -299,14 +344,13 @@ export class WriteThrough {
 
   /** Sends: EVALSHA `store-held` (2 keys), and what `Groups.keep` does. */
   async #store(
-    name: string,
-    lock: Lock,
+    { name, lock, sign }: { readonly name: string; readonly lock: Lock; readonly sign: string },
     { envelope, keptMs, member, value }: Outgoing,
     { writes, counters }: WriteWay,
     answered: Map<Lock, Promise<unknown>>,
   ): Promise<unknown> {
     const key = this.#prefix + name;
-    const args = [lock.holder, envelope, String(keptMs)];
+    const args = [lock.holder, envelope, String(keptMs), sign];
     const storing = writes.run(
       [key],
       (port) => {
@@ -327,6 +371,7 @@ export class WriteThrough {
       if (lost !== undefined) throw lost;
       return value;
     }
+    if (code === 2) return value;
     if (code !== 1)
       throw lossOf(name, lock) ?? new LockLostError(name, code === 0 ? 'deleted' : 'taken');
     counters.writes += 1;
@@ -345,7 +390,7 @@ export class WriteThrough {
   }
 }
 
-/** Its slot is on its way from node to node: the key and its lock can't be looked at together (W5). */
+/** Its slot is on its way from node to node: the key and its lock can't be looked at together (W6). */
 const APART = Symbol('apart');
 
 function heldApart(error: unknown): typeof APART {

@@ -114,6 +114,18 @@ test('tags and clear make stale what they name', async () => {
   expect(await cache.get('b')).toBeUndefined();
 });
 
+test('what another program sets while a writer runs is deleted, not written over', async () => {
+  const cache = start();
+  cache.redis.set('k', 'of another program');
+  const written = cache.write('k', async () => {
+    cache.redis.set('k', 'set meanwhile');
+    return 'written';
+  });
+  await cache.advance(1);
+  expect(await written).toBe('written');
+  expect(cache.redis.peek('k')).toBeUndefined();
+});
+
 test('writers run one after the other, in whatever cache', async () => {
   const one = start();
   const two = start({ redis: one.redis });

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { type Clock, type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
-import { SingleFlight } from '@redcache/core/toolkit';
+import { Queue, SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
 import type { Awaitable } from '../compression.ts';
 import { FOREIGN_HEADER, type Header, placeholder } from '../envelope.ts';
@@ -81,7 +81,7 @@ export class Reader {
   readonly #clock: Clock;
   readonly #loads = new SingleFlight<SharedRead>();
   readonly #looks = new SingleFlight<SharedRead>();
-  readonly #active = new Set<SharedRead>();
+  readonly #active = new Queue<SharedRead>();
   readonly #background = new Background();
   readonly #refreshes = new Refreshes();
   readonly #errors: RecentErrors;
@@ -123,6 +123,16 @@ export class Reader {
     return Promise.all(this.#begin(wanted, manner));
   }
 
+  /** As {@link read}, of one. */
+  readOne(wanted: Wanted, manner: Manner): Promise<Answer> {
+    const { signal } = manner.wish;
+    signal?.throwIfAborted();
+    const led: Reading[] = [];
+    const answer = this.#beginOne(wanted, manner, signal, led);
+    if (led.length > 0) this.#background.track(this.#lead(led));
+    return answer;
+  }
+
   /** As {@link read}, but settles when every key has, with what became of each. */
   readEach(
     wanted: readonly Wanted[],
@@ -132,26 +142,38 @@ export class Reader {
   }
 
   #begin(wanted: readonly Wanted[], manner: Manner): Promise<Answer>[] {
-    const { load, wish, counters } = manner;
-    const { signal, refresh } = wish;
+    const { signal } = manner.wish;
     signal?.throwIfAborted();
-    const flights = load === undefined ? this.#looks : this.#loads;
     const led: Reading[] = [];
     const leave = signal && wanted.length > 1 ? relay(signal) : undefined;
-    const answers = wanted.map(({ name, key }) => {
-      // Where something may be served though it has aged, it is looked for first.
-      const looks = load === undefined || refresh || tailMs(wish.policy) > 0;
-      const failed = looks ? undefined : this.#errors.find(key);
-      if (failed !== undefined) return Promise.reject(failed.error);
-      const joined = refresh ? undefined : flights.joinable(key);
-      if (joined !== undefined) counters.coalesced += 1;
-      const shared = joined ?? flights.begin(this.#sharedRead(key, manner));
-      if (joined === undefined) led.push(this.#reading({ name, key }, manner, shared));
-      return shared.join(leave?.signal ?? signal);
-    });
+    const answers = wanted.map((one) => this.#beginOne(one, manner, leave?.signal ?? signal, led));
     if (leave !== undefined) void Promise.allSettled(answers).then(leave.stop);
     if (led.length > 0) this.#background.track(this.#lead(led));
     return answers;
+  }
+
+  /** Joins whoever reads the key already, or adds it to what is to be read now. */
+  #beginOne(
+    { name, key }: Wanted,
+    manner: Manner,
+    signal: AbortSignal | undefined,
+    led: Reading[],
+  ): Promise<Answer> {
+    const { load, wish, counters } = manner;
+    const { refresh } = wish;
+    // Where something may be served though it has aged, it is looked for first.
+    const looks = load === undefined || refresh || tailMs(wish.policy) > 0;
+    const failed = looks ? undefined : this.#errors.find(key);
+    if (failed !== undefined) return Promise.reject(failed.error);
+    const flights = load === undefined ? this.#looks : this.#loads;
+    const joined = refresh ? undefined : flights.joinable(key);
+    if (joined !== undefined) {
+      counters.coalesced += 1;
+      return joined.join(signal);
+    }
+    const shared = flights.begin(this.#sharedRead(key, manner));
+    led.push(this.#reading({ name, key }, manner, shared));
+    return shared.join(signal);
   }
 
   /** Loads a value anew that is served meanwhile, as soon as there is room. Nobody waits for it. */
@@ -181,7 +203,10 @@ export class Reader {
   async close(reason: unknown): Promise<void> {
     this.#isClosed = true;
     this.#refreshes.close();
-    for (const shared of [...this.#active]) shared.abort(reason);
+    for (let shared = this.#active.first; shared !== undefined; shared = this.#active.first) {
+      this.#active.remove(shared);
+      shared.abort(reason);
+    }
     await this.#background.settled();
   }
 
@@ -227,18 +252,23 @@ export class Reader {
   }
 
   async #leading(led: readonly Reading[], work: () => Promise<void>): Promise<void> {
-    for (const { shared } of led) this.#active.add(shared);
+    for (const { shared } of led) {
+      // It may be there from before, if it begins anew.
+      this.#active.remove(shared);
+      this.#active.push(shared);
+    }
     try {
       await work();
     } catch (error) {
       for (const { shared } of led) if (!shared.landed) shared.fail(error);
     } finally {
-      for (const { shared } of led) this.#active.delete(shared);
+      for (const { shared } of led) this.#active.remove(shared);
     }
   }
 
   async #story(led: readonly Reading[]): Promise<void> {
     const looks = await this.#look(led);
+    if (looks.every(isAnswer)) return landAll(led, looks);
     const claims: Claim[] = [];
     const waits: Promise<void>[] = [];
     const act = async (read: Reading, look: Look): Promise<void> => {
@@ -330,18 +360,10 @@ export class Reader {
     }
   }
 
-  async #seen(led: readonly Reading[]): Promise<readonly Seen[]> {
-    const [only] = led;
-    if (only === undefined) return [];
-    const as = only.format.readsBytes ? 'bytes' : 'text';
-    const seen =
-      led.length === 1
-        ? [await this.#keyspace.read(only.key, as)]
-        : await this.#keyspace.readMany(
-            led.map(({ key }) => key),
-            as,
-          );
-    return seen;
+  #seen(led: readonly Reading[]): Promise<readonly Seen[]> {
+    const as = led[0]?.format.readsBytes ? 'bytes' : 'text';
+    const keys = led.map(({ key }) => key);
+    return this.#keyspace.readMany(keys, as);
   }
 
   /** At once, unless one of the values is large: what is known under a guard is best used in its turn. */
@@ -636,6 +658,19 @@ export class Reader {
 function mannerOf({ load, loadsApart, format, policy, tags, counters }: Reading): Manner {
   const wish = { policy, tags, signal: undefined, refresh: false };
   return { load, loadsApart, format, wish, counters };
+}
+
+function isAnswer(look: Look): look is Look & { readonly is: 'answer' } {
+  return look.is === 'answer';
+}
+
+/** Nearly always all of it is there. Nobody may wait any more; what was found is kept all the same. */
+function landAll(
+  led: readonly Reading[],
+  looks: readonly (Look & { readonly is: 'answer' })[],
+): void {
+  for (const [i, { shared }] of led.entries())
+    shared.offer((looks[i] as Look & { is: 'answer' }).answer);
 }
 
 /** As their keys were asked for, whichever was won first. */

@@ -1,4 +1,4 @@
-import { Flight } from '@redcache/core/toolkit';
+import { Flight, type Queued } from '@redcache/core/toolkit';
 import type { Answer } from './answer.ts';
 
 type Home = ConstructorParameters<typeof Flight>[0];
@@ -7,8 +7,12 @@ type Home = ConstructorParameters<typeof Flight>[0];
  * One read or load of a key that several callers wait for, each with a signal of his own. When the
  * last of them has gone it is aborted; a caller without a signal never goes.
  */
-export class SharedRead extends Flight<Answer> {
-  readonly #controller = new AbortController();
+export class SharedRead extends Flight<Answer> implements Queued {
+  /** Of those under way; nobody but their queue reads or writes them. */
+  before: this | undefined = undefined;
+  after: this | undefined = undefined;
+  /** Made when somebody asks for its signal: most reads are over before. */
+  #controller: AbortController | undefined;
   readonly #goesOn: boolean;
   #callers = 0;
 
@@ -20,7 +24,12 @@ export class SharedRead extends Flight<Answer> {
 
   /** Aborted when nobody waits any more, or the cache is closed. */
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#made.signal;
+  }
+
+  get #made(): AbortController {
+    this.#controller ??= new AbortController();
+    return this.#controller;
   }
 
   /** Whether anybody waits for it. */
@@ -62,6 +71,6 @@ export class SharedRead extends Flight<Answer> {
   abort(reason: unknown): void {
     if (this.landed) return;
     this.fail(reason);
-    this.#controller.abort(reason);
+    this.#made.abort(reason);
   }
 }

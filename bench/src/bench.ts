@@ -5,6 +5,8 @@ import { type Effort, FULL, measureStage, QUICK } from './harness.ts';
 import { outcomeOf, reportOf } from './report.ts';
 import type { Findings, Scenario } from './scenario.ts';
 import { client } from './scenarios/client.ts';
+import { coldMiss } from './scenarios/cold-miss.ts';
+import { getMany } from './scenarios/get-many.ts';
 import { hit } from './scenarios/hit.ts';
 import { locksAcross } from './scenarios/locks-across.ts';
 import { locksHandOver } from './scenarios/locks-hand-over.ts';
@@ -15,12 +17,27 @@ import { memory } from './scenarios/memory.ts';
 import { miss } from './scenarios/miss.ts';
 import { modes } from './scenarios/modes.ts';
 import { multi } from './scenarios/multi.ts';
+import { redisHit } from './scenarios/redis-hit.ts';
+import { stampede } from './scenarios/stampede.ts';
 import { storm } from './scenarios/storm.ts';
 import { writes } from './scenarios/writes.ts';
 import { parseUsage, UsageError } from './usage-error.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  ...[hit, client, miss, multi, modes, writes, storm, memory],
+  ...[
+    hit,
+    redisHit,
+    coldMiss,
+    stampede,
+    getMany,
+    client,
+    miss,
+    multi,
+    modes,
+    writes,
+    storm,
+    memory,
+  ],
   ...[locksUncontended, locksInProcess, locksAcross, locksHandOver, locksIdle],
 ];
 /** Two blanks more than the longest name. */

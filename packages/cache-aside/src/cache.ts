@@ -130,8 +130,8 @@ export class Cache {
   get<V>(key: string, loader?: Loader<V>, options?: GetOptions<V>): Promise<V | undefined> {
     if (options === undefined && typeof key === 'string') {
       const shelf = this.#shelf;
-      const copy = shelf.plain(shelf.keyOf(key));
-      if (copy !== undefined) return Promise.resolve(shelf.handOut(copy.value) as V);
+      const value = shelf.plain(shelf.keyOf(key));
+      if (value !== undefined) return value as Promise<V | undefined>;
     }
     return this.#get(key, loader, options);
   }

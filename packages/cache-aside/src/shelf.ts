@@ -96,6 +96,8 @@ export class Shelf {
   readonly #format: ValueFormat;
   readonly #tags: Tags<never> | undefined;
   readonly #family: string | undefined;
+  /** What is wished for where nothing is said. */
+  readonly #usual: Wish;
   readonly #closed = new AbortController();
   #isClosed = false;
 
@@ -116,6 +118,7 @@ export class Shelf {
     this.#format = kind.format;
     this.#tags = kind.tags;
     this.#family = kind.name;
+    this.#usual = this.#kept(readGetOptions('', undefined, this.policy));
     // As many as there are runs of warming.
     setMaxListeners(0, this.#closed.signal);
   }
@@ -133,15 +136,27 @@ export class Shelf {
   }
 
   /**
-   * The local copy that is served as it is, whatever the policy says: the hot path. It looks at no
-   * options and makes nothing; whoever finds nothing here asks {@link find}.
+   * What a caller gets of the local copy that is served as it is, whatever the policy says: the hot path.
+   * It looks at no options; whoever finds nothing here asks {@link find}.
    */
-  plain(key: string): Copy | undefined {
+  plain(key: string): Promise<unknown> | undefined {
     const entry = this.#engine.lookup(key);
     if (entry === undefined) return undefined;
     const copy = entry.value as Copy;
-    if (!copy.isPlain || copy.epoch < this.#groups.clearedIn || this.#isClosed) return undefined; // guard: I1
-    return this.#hit(entry, copy);
+    const handedOut = copy.handedOut ?? this.#handOutOf(copy);
+    if (handedOut === undefined || copy.epoch < this.#groups.clearedIn || this.#isClosed)
+      return undefined; // guard: I1
+    this.#count(entry);
+    return handedOut;
+  }
+
+  #handOutOf(copy: Copy): Promise<unknown> | undefined {
+    if (!copy.isPlain) return undefined;
+    const value = this.handOut(copy.value);
+    const promise = Promise.resolve(value);
+    // Each caller has a copy of his own of what can't be frozen.
+    if (value === copy.value) copy.handedOut = promise;
+    return promise;
   }
 
   /** What a caller gets of what is kept here. */
@@ -159,8 +174,7 @@ export class Shelf {
     manner.wish.signal?.throwIfAborted();
     const local = this.#lookUp(wanted, manner);
     if (local !== undefined) return { value: local.value, source: 'local', copy: local };
-    const [answer] = await this.#reader.read([wanted], manner);
-    return answer as Answer;
+    return await this.#reader.readOne(wanted, manner);
   }
 
   async findEntry<V>(
@@ -206,7 +220,10 @@ export class Shelf {
     const { wish, plan } = readWarmOptions(options, this.policy);
     const { signal, stop } = firstAborted([this.#closed.signal, wish.signal]);
     const readBatch = batches(loadOf, (names, noting, told) =>
-      this.#readEach(names, this.#mannerOf({ load: noting, apart }, { ...wish, signal: told })),
+      this.#readEach(
+        names,
+        this.#mannerOf({ load: noting, apart }, this.#kept({ ...wish, signal: told })),
+      ),
     );
     const { clock } = this.#engine;
     try {
@@ -241,8 +258,12 @@ export class Shelf {
 
   peek<V>(key: string): Peeked<V> {
     const entry = this.#engine.lookup(key);
-    const copy = entry?.value as Copy | undefined;
-    if (copy === undefined || this.#groups.standing(copy) !== 'current') return { hit: false };
+    if (entry === undefined) return { hit: false };
+    const copy = entry.value as Copy;
+    // One that is plain does not age before its end, which the engine sees to.
+    if (copy.isPlain && copy.epoch >= this.#groups.clearedIn)
+      return { hit: true, value: this.#format.handOut(copy.value) as V | undefined };
+    if (this.#groups.standing(copy) !== 'current') return { hit: false };
     const leftMs = copy.freshUntilMs - this.#engine.clock.nowMs();
     if (leftMs <= -this.policy.graceMs) return { hit: false };
     return { hit: true, value: this.#format.handOut(copy.value) as V | undefined };
@@ -370,17 +391,22 @@ export class Shelf {
   }
 
   #hit(entry: Entry, copy: Copy): Copy {
-    if (entry.kind === 'present') this.counters.localHits += 1;
-    else this.counters.negativeHits += 1;
+    this.#count(entry);
     return copy;
   }
 
-  #manner(where: string, load: ShelfLoad, options: GetOptions<never> | undefined): Manner {
-    return this.#mannerOf(load, readGetOptions(where, options, this.policy));
+  #count({ kind }: Entry): void {
+    if (kind === 'present') this.counters.localHits += 1;
+    else this.counters.negativeHits += 1;
   }
 
-  #mannerOf({ load, apart }: ShelfLoad, asked: Wish): Manner {
-    const wish = this.#kept(asked);
+  #manner(where: string, load: ShelfLoad, options: GetOptions<never> | undefined): Manner {
+    const wish =
+      options === undefined ? this.#usual : this.#kept(readGetOptions(where, options, this.policy));
+    return this.#mannerOf(load, wish);
+  }
+
+  #mannerOf({ load, apart }: ShelfLoad, wish: Wish): Manner {
     return {
       load,
       loadsApart: apart,

@@ -43,8 +43,8 @@ export class Family<Id, V, Input = V> {
     if (options === undefined) {
       const key = this.#known.find(id);
       if (key !== undefined) {
-        const copy = this.#shelf.plain(key);
-        if (copy !== undefined) return Promise.resolve(this.#shelf.handOut(copy.value) as V);
+        const value = this.#shelf.plain(key);
+        if (value !== undefined) return value as Promise<V | undefined>;
       }
     }
     return this.#get(id, options);
@@ -53,8 +53,8 @@ export class Family<Id, V, Input = V> {
   async #get(id: Id, options: GetOptions<Input> | undefined): Promise<V | undefined> {
     const name = this.#nameOf('get', id);
     const key = this.#keyOf(id, name);
-    const copy = options === undefined ? this.#shelf.plain(key) : undefined;
-    if (copy !== undefined) return this.#shelf.handOut(copy.value) as V;
+    const known = options === undefined ? this.#shelf.plain(key) : undefined;
+    if (known !== undefined) return known as Promise<V | undefined>;
     const load = this.#loadOne(name, id);
     const { value } = await this.#shelf.find('get', { name, key }, load, options);
     return this.#shelf.handOut(value) as V | undefined;

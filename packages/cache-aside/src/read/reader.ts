@@ -60,6 +60,7 @@ type Look =
   | { readonly is: 'unavailable'; readonly error: unknown }
   | { readonly is: 'failed'; readonly error: unknown };
 
+type Answered = Look & { readonly is: 'answer' };
 type Failed = Look & { readonly is: 'failed' };
 
 export interface Wanted {
@@ -142,6 +143,16 @@ export class Reader {
     return Promise.all(this.#begin(wanted, manner));
   }
 
+  /** As {@link read}, of one. */
+  readOne(wanted: Wanted, manner: Manner): Promise<Answer> {
+    const { signal } = manner.wish;
+    signal?.throwIfAborted();
+    const led: Reading[] = [];
+    const answer = this.#beginOne(wanted, manner, signal, led);
+    if (led.length > 0) this.#background.track(this.#lead(led));
+    return answer;
+  }
+
   /** As {@link read}, but settles when every key has, with what became of each. */
   readEach(
     wanted: readonly Wanted[],
@@ -151,26 +162,38 @@ export class Reader {
   }
 
   #begin(wanted: readonly Wanted[], manner: Manner): Promise<Answer>[] {
-    const { load, wish, counters } = manner;
-    const { signal, refresh } = wish;
+    const { signal } = manner.wish;
     signal?.throwIfAborted();
-    const flights = load === undefined ? this.#looks : this.#loads;
     const led: Reading[] = [];
     const leave = signal && wanted.length > 1 ? relay(signal) : undefined;
-    const answers = wanted.map(({ name, key }) => {
-      // Where something may be served though it has aged, it is looked for first.
-      const looks = load === undefined || refresh || tailMs(wish.policy) > 0;
-      const failed = looks ? undefined : this.#errors.find(key);
-      if (failed !== undefined) return Promise.reject(failed.error);
-      const joined = refresh ? undefined : flights.joinable(key);
-      if (joined !== undefined) counters.coalesced += 1;
-      const shared = joined ?? flights.begin(this.#sharedRead(key, manner));
-      if (joined === undefined) led.push(this.#reading({ name, key }, manner, shared));
-      return shared.join(leave?.signal ?? signal);
-    });
+    const answers = wanted.map((one) => this.#beginOne(one, manner, leave?.signal ?? signal, led));
     if (leave !== undefined) void Promise.allSettled(answers).then(leave.stop);
     if (led.length > 0) this.#background.track(this.#lead(led));
     return answers;
+  }
+
+  /** Joins whoever reads the key already, or adds it to what is to be read now. */
+  #beginOne(
+    { name, key }: Wanted,
+    manner: Manner,
+    signal: AbortSignal | undefined,
+    led: Reading[],
+  ): Promise<Answer> {
+    const { load, wish, counters } = manner;
+    const { refresh } = wish;
+    // Where something may be served though it has aged, it is looked for first.
+    const looks = load === undefined || refresh || tailMs(wish.policy) > 0;
+    const failed = looks ? undefined : this.#errors.find(key);
+    if (failed !== undefined) return Promise.reject(failed.error);
+    const flights = load === undefined ? this.#looks : this.#loads;
+    const joined = refresh ? undefined : flights.joinable(key);
+    if (joined !== undefined) {
+      counters.coalesced += 1;
+      return joined.join(signal);
+    }
+    const shared = flights.begin(this.#sharedRead(key, manner));
+    led.push(this.#reading({ name, key }, manner, shared));
+    return shared.join(signal);
   }
 
   /** Loads a value anew that is served meanwhile, as soon as there is room. Nobody waits for it. */
@@ -281,6 +304,7 @@ export class Reader {
 
   async #story(led: readonly Reading[]): Promise<void> {
     const looks = await this.#look(led);
+    if (looks.every(isAnswer)) return landAll(led, looks);
     const claims: Claim[] = [];
     const waits: Promise<void>[] = [];
     const act = async (read: Reading, look: Look): Promise<void> => {
@@ -380,18 +404,10 @@ export class Reader {
     }
   }
 
-  async #seen(led: readonly Reading[]): Promise<readonly (Seen | UnavailableError)[]> {
-    const [only] = led;
-    if (only === undefined) return [];
-    const as = only.format.readsBytes ? 'bytes' : 'text';
-    const seen =
-      led.length === 1
-        ? [await this.#keyspace.read(only.key, as)]
-        : await this.#keyspace.readMany(
-            led.map(({ key }) => key),
-            as,
-          );
-    return seen;
+  #seen(led: readonly Reading[]): Promise<readonly (Seen | UnavailableError)[]> {
+    const as = led[0]?.format.readsBytes ? 'bytes' : 'text';
+    const keys = led.map(({ key }) => key);
+    return this.#keyspace.readMany(keys, as);
   }
 
   /**
@@ -773,6 +789,15 @@ function mannerOf(read: Reading): Manner {
   const { load, loadsApart, format, policy, tags, counters, family } = read;
   const wish = { policy, tags, signal: undefined, refresh: false };
   return { load, loadsApart, format, wish, counters, family };
+}
+
+function isAnswer(look: Awaitable<Look>): look is Answered {
+  return !(look instanceof Promise) && look.is === 'answer';
+}
+
+/** Nearly always all of it is there. Nobody may wait any more; what was found is kept all the same. */
+function landAll(led: readonly Reading[], looks: readonly Answered[]): void {
+  for (const [i, { shared }] of led.entries()) shared.offer((looks[i] as Answered).answer);
 }
 
 /** As their keys were asked for, whichever was won first. */

@@ -9,7 +9,8 @@ type Home = ConstructorParameters<typeof Flight>[0];
  * last of them has gone it is aborted; a caller without a signal never goes.
  */
 export class SharedRead extends Flight<Answer> {
-  readonly #controller = new AbortController();
+  /** Made when somebody asks for its signal: most reads are over before. */
+  #controller: AbortController | undefined;
   readonly #goesOn: boolean;
   #callers = 0;
   #sinceMs = Number.NEGATIVE_INFINITY;
@@ -38,7 +39,12 @@ export class SharedRead extends Flight<Answer> {
 
   /** Aborted when nobody waits any more, or the cache is closed. */
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#made.signal;
+  }
+
+  get #made(): AbortController {
+    this.#controller ??= new AbortController();
+    return this.#controller;
   }
 
   /** Whether anybody waits for it. */
@@ -84,6 +90,6 @@ export class SharedRead extends Flight<Answer> {
   /** As {@link abort}, also if it has landed, with a value that had aged, while its load goes on. */
   end(reason: unknown): void {
     if (!this.landed) this.fail(reason);
-    this.#controller.abort(reason);
+    this.#made.abort(reason);
   }
 }

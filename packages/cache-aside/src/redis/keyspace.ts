@@ -94,34 +94,24 @@ export class Keyspace {
    */
   async read(key: string, as: 'text' | 'bytes'): Promise<Seen> {
     const options = as === 'bytes' ? BYTES : undefined;
-    const [content, pttl] = await this.ask(key, (port) =>
-      Promise.all([port.send(['GET', key], options), port.send(['PTTL', key])]),
-    );
-    return seenAs(content, pttl);
+    return await this.ask(key, (port) => readOne(port, key, options));
   }
 
   /**
-   * Sends: one `MGET` for every 500 keys, and `PTTL` for each key. In a cluster `GET` and `PTTL` for
-   * each, pipelined: a command of several keys is refused while their slot moves.
+   * Sends: one `MGET` for every 500 keys, and `PTTL` for each key. In a cluster, and for a single key,
+   * `GET` and `PTTL` for each, pipelined: a command of several keys is refused while their slot moves.
    * Resolves: for each key what was seen; in a cluster that may be the error of its node alone.
    */
   async readMany(
     keys: readonly string[],
     as: 'text' | 'bytes',
   ): Promise<readonly (Seen | UnavailableError)[]> {
+    const [first = ''] = keys;
+    if (keys.length === 1) return [await this.read(first, as)];
     if (this.#way.hasSlots) return Promise.all(keys.map((key) => this.#tryToRead(key, as)));
     const options = as === 'bytes' ? BYTES : undefined;
-    const [first = ''] = keys;
     const seen = await this.ask(first, (port) =>
-      Promise.all(
-        chunks(keys).map(async (chunk) => {
-          const [contents, ...ttls] = await Promise.all([
-            port.send(['MGET', ...chunk], options),
-            ...chunk.map((key) => port.send(['PTTL', key])),
-          ]);
-          return (contents as unknown[]).map((content, i) => seenAs(content, ttls[i]));
-        }),
-      ),
+      Promise.all(chunks(keys).map((chunk) => readChunk(port, chunk, options))),
     );
     return seen.flat();
   }
@@ -326,6 +316,30 @@ function chunks(keys: readonly string[]): string[][] {
   for (let from = 0; from < keys.length; from += KEYS_A_COMMAND)
     all.push(keys.slice(from, from + KEYS_A_COMMAND));
   return all;
+}
+
+async function readOne(
+  port: CommandPort,
+  key: string,
+  options: SendOptions | undefined,
+): Promise<Seen> {
+  const [content, pttl] = await Promise.all([
+    port.send(['GET', key], options),
+    port.send(['PTTL', key]),
+  ]);
+  return seenAs(content, pttl);
+}
+
+async function readChunk(
+  port: CommandPort,
+  chunk: readonly string[],
+  options: SendOptions | undefined,
+): Promise<Seen[]> {
+  const [contents, ...ttls] = await Promise.all([
+    port.send(['MGET', ...chunk], options),
+    ...chunk.map((key) => port.send(['PTTL', key])),
+  ]);
+  return (contents as unknown[]).map((content, i) => seenAs(content, ttls[i]));
 }
 
 async function replies(

@@ -41,6 +41,11 @@ export class End {
     clearTimeout(timer);
   }
 
+  /** Resolves with the promise, or when it is to end before. */
+  async orEarly(promise: Promise<void> | undefined): Promise<void> {
+    await Promise.race([promise, this.#early]);
+  }
+
   close(): void {
     process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal);
   }

@@ -37,6 +37,7 @@ const TTL_RATIO = 0.15;
 const LONGEST_TTL_MS = 4000;
 const STOPPED_RATIO = 1.25;
 const RETRY_MS = 100;
+const MOST_RETRIES = 20;
 
 /** Runs the demo; answers the exit code. */
 export async function demo(args: readonly string[]): Promise<number> {
@@ -91,8 +92,13 @@ async function run(options: DemoOptions): Promise<number> {
         forMs: ttlMs * STOPPED_RATIO,
         prepare: async () => {
           await writer.pause();
-          while (!end.isEarly && !(await loadAll(true).catch(() => undefined)))
-            await end.after(RETRY_MS);
+          for (let left = MOST_RETRIES; !end.isEarly; left -= 1)
+            try {
+              return void (await loadAll(true));
+            } catch (error) {
+              if (left === 0) throw error;
+              await end.after(RETRY_MS);
+            }
         },
         resume: () => writer.resume(),
       })
@@ -125,6 +131,7 @@ async function run(options: DemoOptions): Promise<number> {
   outage?.start(end.failed);
   maintenance?.start(runMs, end.failed);
   await end.after(runMs);
+  await end.orEarly(maintenance?.over());
   const ranMs = nowMs() - startedAtMs;
   clearInterval(drawing);
   // Both are brought back first, so that every read and every delete can end.

@@ -28,6 +28,10 @@ export class Maintenance {
   #stopped: Stopped | undefined;
   #timer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
+  #begin = (): void => {};
+  readonly #begun = new Promise<void>((resolve) => {
+    this.#begin = resolve;
+  });
   #end = (): void => {};
   readonly #ended = new Promise<void>((resolve) => {
     this.#end = resolve;
@@ -59,12 +63,20 @@ export class Maintenance {
   start(runMs: number, onError: (error: unknown) => void): void {
     this.#timer = setTimeout(() => {
       this.#work = this.#happen().catch(onError);
+      this.#begin();
     }, runMs * AT_RATIO);
+  }
+
+  /** Resolves when it is over; on a busy machine that may be after its time. */
+  async over(): Promise<void> {
+    await this.#begun;
+    await this.#work;
   }
 
   /** Resolves when the database answers, at once if it was stopped. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#begin();
     this.#end();
     await this.#work;
   }

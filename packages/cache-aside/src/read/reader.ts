@@ -562,9 +562,10 @@ export class Reader {
   #judged(read: Reading, copy: Copy, isDisturbed: boolean): Look {
     const { policy, load, renews, name, key, counters } = read;
     const aged = (): Look => {
-      if (isDisturbed) return { is: 'changed' };
       forget(read);
-      read.aged = new Aged(copy, read, this.#ground);
+      // What may have changed meanwhile, or is not heard of as while its slot moves, is loaded anew if it
+      // still stands, which the script sees, but not served.
+      if (!isDisturbed) read.aged = new Aged(copy, read, this.#ground);
       return { is: 'aged', copy };
     };
     if (renews) return aged();

@@ -17,6 +17,8 @@ async function waiters(server: { url: string; port: number }) {
   const redis = await RawConnection.open({ port: server.port });
   const woken = published<{ cause: string }>('redcache:cache:woken');
   const key = newKey();
+  // As whoever loads has begun it before.
+  await redis.send('SET', 'redcache:cleared', '1', 'NX');
   await redis.send('SET', key, THEIRS, 'PX', String(LEASE_MS));
   const { load, runs } = loader();
   const callers = Promise.all(Array.from({ length: 50 }, () => local.cache.get(key, load)));

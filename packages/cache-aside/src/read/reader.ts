@@ -151,7 +151,7 @@ export class Reader {
     signal?.throwIfAborted();
     const led: Reading[] = [];
     const answer = this.#beginOne(wanted, manner, signal, led);
-    if (led.length > 0) this.#background.track(this.#lead(led));
+    if (led.length > 0) void this.#lead(led);
     return answer;
   }
 
@@ -170,7 +170,7 @@ export class Reader {
     const leave = signal && wanted.length > 1 ? relay(signal) : undefined;
     const answers = wanted.map((one) => this.#beginOne(one, manner, leave?.signal ?? signal, led));
     if (leave !== undefined) void Promise.allSettled(answers).then(leave.stop);
-    if (led.length > 0) this.#background.track(this.#lead(led));
+    if (led.length > 0) void this.#lead(led);
     return answers;
   }
 
@@ -275,9 +275,7 @@ export class Reader {
     const failed = (error: unknown): void => this.#refreshErrors.note(key, error, REFRESH_PAUSE_MS);
     shared.promise.then(({ failure }) => failure !== undefined && failed(failure), failed);
     const read = this.#reading(wanted, manner, shared, cause);
-    const work = this.#renewBehind(read, copy);
-    this.#background.track(work);
-    await work;
+    await this.#renewBehind(read, copy);
   }
 
   async #renewBehind(read: Reading, copy: Copy): Promise<void> {
@@ -312,6 +310,7 @@ export class Reader {
   }
 
   #begun(led: readonly Reading[]): void {
+    this.#background.begun();
     for (const { shared } of led) this.#active.add(shared);
   }
 
@@ -320,6 +319,7 @@ export class Reader {
       this.#active.delete(read.shared);
       read.aged?.release();
     }
+    this.#background.ended();
   }
 
   async #story(led: readonly Reading[], looks: readonly Awaitable<Look>[]): Promise<void> {
@@ -402,20 +402,41 @@ export class Reader {
   }
 
   /** Reads the keys under guards; what is found is kept here if nothing happened meanwhile (I2). */
-  async #lookInRedis(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
+  #lookInRedis(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
     const [first] = led as readonly [Reading];
     const as = first.format.readsBytes ? 'bytes' : 'text';
+    return led.length === 1 ? this.#lookAt(first, as) : this.#lookAtAll(led, as);
+  }
+
+  /** As {@link #lookAtAll}, without the lists that one key does not need. */
+  async #lookAt(read: Reading, as: 'text' | 'bytes'): Promise<readonly Awaitable<Look>[]> {
+    const guard = this.#watch(read);
+    try {
+      const prepared = this.#prepare();
+      const seen = await this.#keyspace.read(read.key, as);
+      const decoded = this.#decode(read, seen);
+      if (prepared !== undefined) await prepared;
+      return [this.#tryToAcceptLate(read, guard, seen, decoded)];
+    } catch (error) {
+      this.#engine.release(guard);
+      return [unavailable(error)];
+    }
+  }
+
+  /** What every value is judged by is asked for in the same round trip, where it is not known. */
+  #prepare(): Promise<unknown> | undefined {
+    const prepared = this.#groups.prepare();
+    prepared?.catch(() => {});
+    return prepared;
+  }
+
+  async #lookAtAll(
+    led: readonly Reading[],
+    as: 'text' | 'bytes',
+  ): Promise<readonly Awaitable<Look>[]> {
     const guards = led.map((read) => this.#watch(read));
     try {
-      // Asked for in the same round trip, where it is not known.
-      const prepared = this.#groups.prepare();
-      prepared?.catch(() => {});
-      if (led.length === 1) {
-        const seen = await this.#keyspace.read(first.key, as);
-        const decoded = this.#decode(first, seen);
-        if (prepared !== undefined) await prepared;
-        return [this.#tryToAcceptLate(first, guards[0] as Guard, seen, decoded)];
-      }
+      const prepared = this.#prepare();
       const keys = led.map(({ key }) => key);
       const seen = await this.#keyspace.readMany(keys, as);
       const found = led.map((read, i) => this.#decode(read, seen[i] as Seen | UnavailableError));
@@ -444,8 +465,9 @@ export class Reader {
     const { key, format, counters } = read;
     const { content } = seen;
     if (content === null) return undefined;
-    counters.bytesRead += bytesOf(content);
-    const decoding = format.decode(content, key);
+    const bytes = bytesOf(content);
+    counters.bytesRead += bytes;
+    const decoding = format.decode(content, key, bytes);
     if (decoding instanceof Promise) return this.#inTime(read, decoding);
     if (!needsBytes(decoding)) return decoding;
     // Another process compresses what this one reads as text.

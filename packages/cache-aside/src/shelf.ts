@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { ClosedError, type Entry, type TrackingCache, UnavailableError } from '@redcache/core';
+import type { Awaitable } from './compression.ts';
 import { type Found, foundIn, type Peeked } from './found.ts';
 import type { Groups } from './groups/groups.ts';
 import { KeyMemo } from './key-memo.ts';
@@ -164,17 +165,18 @@ export class Shelf {
     return this.#format.handOut(value);
   }
 
-  async find(
+  /** At once for a local copy. Throws what is wrong with the options, and the reason of an abort. */
+  find(
     where: string,
     wanted: Wanted,
     load: ShelfLoad,
     options: GetOptions<never> | undefined,
-  ): Promise<Answer> {
+  ): Awaitable<Answer> {
     const manner = this.#manner(where, load, options);
     manner.wish.signal?.throwIfAborted();
     const local = this.#lookUp(wanted, manner);
     if (local !== undefined) return { value: local.value, source: 'local', copy: local };
-    return await this.#reader.readOne(wanted, manner);
+    return this.#reader.readOne(wanted, manner);
   }
 
   async findEntry<V>(

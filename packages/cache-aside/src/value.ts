@@ -134,9 +134,14 @@ export class ValueFormat {
 
   /**
    * Never throws and never rejects. Of a binary or compressed value text is not enough, and the answer
-   * says so: a reader of text meets one when another process compresses and it does not.
+   * says so: a reader of text meets one when another process compresses and it does not. `storedBytes`:
+   * of all that is stored, for whoever has counted them already.
    */
-  decode(stored: string | Buffer, key: string): Awaitable<Decoded> {
+  decode(
+    stored: string | Buffer,
+    key: string,
+    storedBytes: number = byteLength(stored),
+  ): Awaitable<Decoded> {
     const found = readEnvelope(stored);
     switch (found.is) {
       case 'value':
@@ -144,12 +149,12 @@ export class ValueFormat {
           return unreadable(`codec '${found.codec}' wrote it, which is not the one in use`);
         if (found.compressed !== undefined)
           return this.#decompressed(stored, found.bodyAt, found.compressed, found.header, key);
-        return this.#decodeBody(stored, found.bodyAt, found.header, key);
+        return this.#decodeBody(stored, found.bodyAt, storedBytes, found.header, key);
       case 'foreign':
         if (this.#foreign === 'absent') return unreadable('another program wrote it');
         if (!this.#codec.binary && typeof stored !== 'string' && !isUtf8(stored))
           return unreadable('another program wrote it, and it is no text');
-        return this.#decodeBody(stored, 0, FOREIGN_HEADER, key);
+        return this.#decodeBody(stored, 0, storedBytes, FOREIGN_HEADER, key);
       default:
         return found;
     }
@@ -238,8 +243,8 @@ export class ValueFormat {
     try {
       const raw = decompress(algorithm, stored.subarray(bodyAt), rawBytes);
       return raw instanceof Promise
-        ? raw.then((bytes) => this.#decodeBody(bytes, 0, header, key), unreadable)
-        : this.#decodeBody(raw, 0, header, key);
+        ? raw.then((bytes) => this.#decodeBody(bytes, 0, bytes.length, header, key), unreadable)
+        : this.#decodeBody(raw, 0, raw.length, header, key);
     } catch (reason) {
       return unreadable(reason);
     }
@@ -248,24 +253,21 @@ export class ValueFormat {
   #decodeBody(
     stored: string | Buffer,
     bodyAt: number,
+    storedBytes: number,
     header: Header,
     key: string,
   ): Awaitable<Decoded> {
     try {
       const codec = this.#codec;
+      // A header is ASCII: it has as many bytes as characters.
+      const bytes = storedBytes - bodyAt;
       let value: unknown;
-      let bytes: number;
-      if (typeof stored !== 'string') {
-        bytes = stored.length - bodyAt;
+      if (typeof stored !== 'string')
         value = codec.binary
           ? codec.decode(stored.subarray(bodyAt))
           : codec.decode(stored.toString('utf8', bodyAt));
-      } else if (codec.binary) return READ_AS_TEXT;
-      else {
-        const body = stored.slice(bodyAt);
-        bytes = Buffer.byteLength(body);
-        value = codec.decode(body);
-      }
+      else if (codec.binary) return READ_AS_TEXT;
+      else value = codec.decode(stored.slice(bodyAt));
       if (value === undefined) return unreadable('the codec answered undefined');
       if (this.#schema === undefined)
         return { is: 'value', value: this.#kept(value), bytes, header };

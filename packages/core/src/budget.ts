@@ -5,11 +5,41 @@ import { Queue, type Queued } from './queue.ts';
 /** What {@link Budget.bound} answers when time ran out first. */
 export const TIMED_OUT: unique symbol = Symbol('timed out');
 
-interface Waiting extends Queued {
+/** What is made of the end of a wait. One may serve any number of waits. */
+export interface Ending {
+  /** The promise was kept, in time or late. */
+  answered?(): void;
+  /** It was broken in time. Answers what the wait rejects with. */
+  failed?(cause: unknown): unknown;
+  /** Time ran out first. Answers what the wait rejects with. */
+  timedOut(): unknown;
+}
+
+/** One object for all that there is to know of a wait: there is one for each command. */
+class Waiting implements Queued {
   readonly deadlineAtMs: number;
-  readonly end: () => void;
-  before: this | undefined;
-  after: this | undefined;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+  readonly ending: Ending | undefined;
+  before: this | undefined = undefined;
+  after: this | undefined = undefined;
+
+  constructor(
+    deadlineAtMs: number,
+    resolve: (value: never) => void,
+    reject: (error: unknown) => void,
+    ending: Ending | undefined,
+  ) {
+    this.deadlineAtMs = deadlineAtMs;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.ending = ending;
+  }
+
+  timedOut(): void {
+    if (this.ending === undefined) this.resolve(TIMED_OUT as never);
+    else this.reject(this.ending.timedOut());
+  }
 }
 
 /**
@@ -34,12 +64,12 @@ export class Budget {
    * on; if it rejects later nobody is told.
    */
   bound<T>(promise: Promise<T>): Promise<T | typeof TIMED_OUT> {
-    return this.#bound<T | typeof TIMED_OUT>(promise, (resolve) => resolve(TIMED_OUT));
+    return this.#bound<T | typeof TIMED_OUT>(promise, undefined);
   }
 
-  /** As {@link bound}, but rejects with what `error` makes. */
-  require<T>(promise: Promise<T>, error: () => unknown): Promise<T> {
-    return this.#bound(promise, (_resolve, reject) => reject(error()));
+  /** As {@link bound}, but rejects when time has run out, and with what `ending` makes of it. */
+  require<T>(promise: Promise<T>, ending: Ending): Promise<T> {
+    return this.#bound(promise, ending);
   }
 
   /** Resolves when nothing is waited for, each by its answer or by the budget. */
@@ -48,38 +78,35 @@ export class Budget {
     return new Promise((resolve) => this.#onSettled.push(resolve));
   }
 
-  #bound<T>(
-    promise: Promise<T>,
-    end: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
-  ): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const waiting: Waiting = {
-        deadlineAtMs: this.#clock.nowMs() + this.budgetMs,
-        end: () => end(resolve, reject),
-        before: undefined,
-        after: undefined,
-      };
+  #bound<T>(promise: Promise<T>, ending: Ending | undefined): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const deadlineAtMs = this.#clock.nowMs() + this.budgetMs;
+      const waiting = new Waiting(deadlineAtMs, resolve as (value: never) => void, reject, ending);
       this.#waiting.push(waiting);
-      this.#arm();
+      if (this.#timer === undefined) this.#arm();
       promise.then(
         (value) => {
           this.#leave(waiting);
+          ending?.answered?.();
           resolve(value);
         },
-        (error: unknown) => {
-          this.#leave(waiting);
-          reject(error);
+        (cause: unknown) => {
+          if (!this.#leave(waiting)) return;
+          reject(ending?.failed === undefined ? cause : ending.failed(cause));
         },
       );
     });
   }
 
-  #leave(waiting: Waiting): void {
-    // It may have left already, when its time was over.
-    if (!this.#waiting.remove(waiting) || this.#waiting.first !== undefined) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#settle();
+  /** Answers whether its time was not over yet. */
+  #leave(waiting: Waiting): boolean {
+    if (!this.#waiting.remove(waiting)) return false;
+    if (this.#waiting.first === undefined) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      this.#settle();
+    }
+    return true;
   }
 
   /** The timer stays where it is when the first wait ends well: firing early costs less than moving it. */
@@ -108,7 +135,7 @@ export class Budget {
     for (let waiting = queue.first; waiting !== undefined; waiting = queue.first) {
       if (waiting.deadlineAtMs > nowMs) return;
       queue.remove(waiting);
-      waiting.end();
+      waiting.timedOut();
     }
   }
 }

@@ -23,7 +23,7 @@ export type {
 } from './ports.ts';
 export type { CacheStats } from './stats.ts';
 export type { Entry } from './store/entry.ts';
-export type { Guard, OnBroken } from './store/guard.ts';
+export type { BreakListener, Guard, OnBroken } from './store/guard.ts';
 export type { EvictionPolicy, PolicyName, Ranked } from './store/policy.ts';
 export type { Source } from './store/source.ts';
 export type { EvictionCause } from './store/store.ts';

@@ -4,7 +4,7 @@
  * minor release.
  */
 export { assertNever } from './assert-never.ts';
-export { Budget, TIMED_OUT } from './budget.ts';
+export { Budget, type Ending, TIMED_OUT } from './budget.ts';
 export { callSafely, publisher } from './channels.ts';
 export { type Beside, besideOf, shortTag } from './cluster/beside.ts';
 export { slotOf } from './cluster/slot.ts';

@@ -180,3 +180,54 @@ test('a thousand waits need one timer at a time', async () => {
   expect(ended).toHaveLength(1_000);
   expect(clock.timers).toBe(0);
 });
+
+describe('a required answer', () => {
+  function required() {
+    const { clock, budget } = setting();
+    const told: string[] = [];
+    const ended: unknown[] = [];
+    const work = deferred();
+    const ending = {
+      answered: () => void told.push('answered'),
+      failed: (cause: unknown) => `failed: ${cause}`,
+      timedOut: () => 'timed out',
+    };
+    budget.require(work.promise, ending).then(
+      (value) => ended.push(value),
+      (error) => ended.push(error),
+    );
+    return { clock, work, told, ended };
+  }
+
+  test('is passed on, and its ending is told', async () => {
+    const { clock, work, told, ended } = required();
+    work.resolve('value');
+    await settled();
+    expect([ended, told, clock.timers]).toEqual([['value'], ['answered'], 0]);
+  });
+
+  test('that is refused is what its ending makes of it', async () => {
+    const { work, told, ended } = required();
+    work.reject('cause');
+    await settled();
+    expect([ended, told]).toEqual([['failed: cause'], []]);
+  });
+
+  test('that comes late is told to its ending, and to nobody else', async () => {
+    const { clock, work, told, ended } = required();
+    clock.advance(100);
+    await settled();
+    expect([ended, told]).toEqual([['timed out'], []]);
+    work.resolve('too late');
+    await settled();
+    expect([ended, told]).toEqual([['timed out'], ['answered']]);
+  });
+
+  test('that is refused late is nobody’s', async () => {
+    const { clock, work, told, ended } = required();
+    clock.advance(100);
+    work.reject('too late');
+    await settled();
+    expect([ended, told]).toEqual([['timed out'], []]);
+  });
+});

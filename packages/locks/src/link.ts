@@ -88,9 +88,11 @@ export class Link {
     read: (reply: R) => T,
     otherType?: T,
   ): Promise<T> {
-    return this.#budget.require(this.send(key, command, read, otherType), () => {
-      const message = `lock '${key}': Redis did not answer within ${this.#budget.budgetMs} ms`;
-      return new OutcomeUnknownError(message, { key });
+    return this.#budget.require(this.send(key, command, read, otherType), {
+      timedOut: () => {
+        const message = `lock '${key}': Redis did not answer within ${this.#budget.budgetMs} ms`;
+        return new OutcomeUnknownError(message, { key });
+      },
     });
   }
 

@@ -4,8 +4,21 @@ export class Background {
   #onIdle: (() => void)[] = [];
 
   track(work: Promise<unknown>): void {
+    this.begun();
+    work.then(this.#ended, this.#ended);
+  }
+
+  /** For work that says so itself when it has {@link ended}, whatever becomes of it. */
+  begun(): void {
     this.#running += 1;
-    work.then(this.#done, this.#done);
+  }
+
+  ended(): void {
+    this.#running -= 1;
+    if (this.#running > 0 || this.#onIdle.length === 0) return;
+    const told = this.#onIdle;
+    this.#onIdle = [];
+    for (const resolve of told) resolve();
   }
 
   /** Resolves once nothing runs any more, what was begun meanwhile included. */
@@ -13,12 +26,5 @@ export class Background {
     while (this.#running > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  // One for all: every read is tracked.
-  readonly #done = (): void => {
-    this.#running -= 1;
-    if (this.#running > 0) return;
-    const told = this.#onIdle;
-    this.#onIdle = [];
-    for (const resolve of told) resolve();
-  };
+  readonly #ended = (): void => this.ended();
 }

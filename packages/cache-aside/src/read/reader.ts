@@ -62,6 +62,8 @@ type Look =
 
 type Answered = Look & { readonly is: 'answer' };
 type Failed = Look & { readonly is: 'failed' };
+/** What became of a value on its way from Redis; `undefined` for nothing. */
+type Outcome = Decoded | UnavailableError | Failed | undefined;
 
 export interface Wanted {
   readonly name: string;
@@ -149,7 +151,7 @@ export class Reader {
     signal?.throwIfAborted();
     const led: Reading[] = [];
     const answer = this.#beginOne(wanted, manner, signal, led);
-    if (led.length > 0) this.#background.track(this.#lead(led));
+    if (led.length > 0) void this.#lead(led);
     return answer;
   }
 
@@ -168,17 +170,18 @@ export class Reader {
     const leave = signal && wanted.length > 1 ? relay(signal) : undefined;
     const answers = wanted.map((one) => this.#beginOne(one, manner, leave?.signal ?? signal, led));
     if (leave !== undefined) void Promise.allSettled(answers).then(leave.stop);
-    if (led.length > 0) this.#background.track(this.#lead(led));
+    if (led.length > 0) void this.#lead(led);
     return answers;
   }
 
   /** Joins whoever reads the key already, or adds it to what is to be read now. */
   #beginOne(
-    { name, key }: Wanted,
+    wanted: Wanted,
     manner: Manner,
     signal: AbortSignal | undefined,
     led: Reading[],
   ): Promise<Answer> {
+    const { key } = wanted;
     const { load, wish, counters } = manner;
     const { refresh } = wish;
     // Where something may be served though it has aged, it is looked for first.
@@ -192,7 +195,7 @@ export class Reader {
       return joined.join(signal);
     }
     const shared = flights.begin(this.#sharedRead(key, manner));
-    led.push(this.#reading({ name, key }, manner, shared));
+    led.push(this.#reading(wanted, manner, shared));
     return shared.join(signal);
   }
 
@@ -247,17 +250,20 @@ export class Reader {
   ): Reading {
     const { load, loadsApart, format, counters, family } = manner;
     const { policy, tags, refresh } = manner.wish;
-    const giveUpAtMs = this.#clock.nowMs() + policy.hardMs;
-    const renews = refresh && load !== undefined;
-    const how = { load, loadsApart, policy, format, tags, counters, family };
     return {
       name,
       key,
       shared,
-      ...how,
-      renews,
+      load,
+      loadsApart,
+      policy,
+      format,
+      tags,
+      counters,
+      family,
+      renews: refresh && load !== undefined,
       behind,
-      giveUpAtMs,
+      giveUpAtMs: this.#clock.nowMs() + policy.hardMs,
       aged: undefined,
       seenHolder: undefined,
     };
@@ -269,42 +275,54 @@ export class Reader {
     const failed = (error: unknown): void => this.#refreshErrors.note(key, error, REFRESH_PAUSE_MS);
     shared.promise.then(({ failure }) => failure !== undefined && failed(failure), failed);
     const read = this.#reading(wanted, manner, shared, cause);
-    const work = this.#leading([read], async () => {
+    await this.#renewBehind(read, copy);
+  }
+
+  async #renewBehind(read: Reading, copy: Copy): Promise<void> {
+    this.#begun([read]);
+    try {
       read.aged = new Aged(copy, read, this.#ground);
       const taken = await this.#takeRefresh(read, copy);
+      if (taken.is === 'claim') return await this.#loading.load([taken.claim]);
       // Somebody else does it, has done it, or nobody can.
-      if (taken.is !== 'claim') {
-        if (taken.is === 'loading') taken.wake.disarm();
-        if (taken.is === 'unavailable') this.#tellUnavailable(read, taken.error);
-        return shared.land(NOTHING);
-      }
-      await this.#loading.load([taken.claim]);
-    });
-    this.#background.track(work);
-    await work;
-  }
-
-  #lead(led: readonly Reading[]): Promise<void> {
-    return this.#leading(led, () => this.#story(led));
-  }
-
-  async #leading(led: readonly Reading[], work: () => Promise<void>): Promise<void> {
-    for (const { shared } of led) this.#active.add(shared);
-    try {
-      await work();
+      if (taken.is === 'loading') taken.wake.disarm();
+      if (taken.is === 'unavailable') this.#tellUnavailable(read, taken.error);
+      read.shared.land(NOTHING);
     } catch (error) {
-      for (const { shared } of led) if (!shared.landed) shared.fail(error);
+      failAll([read], error);
     } finally {
-      for (const read of led) {
-        this.#active.delete(read.shared);
-        read.aged?.release();
-      }
+      this.#ended([read]);
     }
   }
 
-  async #story(led: readonly Reading[]): Promise<void> {
-    const looks = await this.#look(led);
-    if (looks.every(isAnswer)) return landAll(led, looks);
+  /** Never rejects: whoever waits for one of them is told. */
+  async #lead(led: readonly Reading[]): Promise<void> {
+    this.#begun(led);
+    try {
+      const looks = await this.#look(led);
+      if (looks.every(isAnswer)) landAll(led, looks);
+      else await this.#story(led, looks);
+    } catch (error) {
+      failAll(led, error);
+    } finally {
+      this.#ended(led);
+    }
+  }
+
+  #begun(led: readonly Reading[]): void {
+    this.#background.begun();
+    for (const { shared } of led) this.#active.add(shared);
+  }
+
+  #ended(led: readonly Reading[]): void {
+    for (const read of led) {
+      this.#active.delete(read.shared);
+      read.aged?.release();
+    }
+    this.#background.ended();
+  }
+
+  async #story(led: readonly Reading[], looks: readonly Awaitable<Look>[]): Promise<void> {
     const claims: Claim[] = [];
     const waits: Promise<void>[] = [];
     const act = async (read: Reading, look: Look): Promise<void> => {
@@ -370,9 +388,12 @@ export class Reader {
   }
 
   /** Looks into Redis, but for keys about which it is not to be believed now (I13). */
-  async #look(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
+  #look(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
     for (const read of led) forget(read);
-    if (this.#uncertain.size === 0) return this.#lookInRedis(led);
+    return this.#uncertain.size === 0 ? this.#lookInRedis(led) : this.#lookWhereCertain(led);
+  }
+
+  async #lookWhereCertain(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
     const asked = led.filter(({ key }) => !this.#uncertain.has(key));
     const looks = asked.length > 0 ? await this.#lookInRedis(asked) : [];
     const found = new Map(asked.map((read, i) => [read, looks[i] as Awaitable<Look>]));
@@ -381,22 +402,53 @@ export class Reader {
   }
 
   /** Reads the keys under guards; what is found is kept here if nothing happened meanwhile (I2). */
-  async #lookInRedis(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
+  #lookInRedis(led: readonly Reading[]): Promise<readonly Awaitable<Look>[]> {
+    const [first] = led as readonly [Reading];
+    const as = first.format.readsBytes ? 'bytes' : 'text';
+    return led.length === 1 ? this.#lookAt(first, as) : this.#lookAtAll(led, as);
+  }
+
+  /** As {@link #lookAtAll}, without the lists that one key does not need. */
+  async #lookAt(read: Reading, as: 'text' | 'bytes'): Promise<readonly Awaitable<Look>[]> {
+    const guard = this.#watch(read);
+    try {
+      const prepared = this.#prepare();
+      const seen = await this.#keyspace.read(read.key, as);
+      const decoded = this.#decode(read, seen);
+      if (prepared !== undefined) await prepared;
+      return [this.#tryToAcceptLate(read, guard, seen, decoded)];
+    } catch (error) {
+      this.#engine.release(guard);
+      return [unavailable(error)];
+    }
+  }
+
+  /** What every value is judged by is asked for in the same round trip, where it is not known. */
+  #prepare(): Promise<unknown> | undefined {
+    const prepared = this.#groups.prepare();
+    prepared?.catch(() => {});
+    return prepared;
+  }
+
+  async #lookAtAll(
+    led: readonly Reading[],
+    as: 'text' | 'bytes',
+  ): Promise<readonly Awaitable<Look>[]> {
     const guards = led.map((read) => this.#watch(read));
     try {
-      // Asked for in the same round trip, where it is not known.
-      const prepared = this.#groups.prepare();
-      prepared?.catch(() => {});
-      const seen = await this.#seen(led);
+      const prepared = this.#prepare();
+      const keys = led.map(({ key }) => key);
+      const seen = await this.#keyspace.readMany(keys, as);
       const found = led.map((read, i) => this.#decode(read, seen[i] as Seen | UnavailableError));
       if (prepared !== undefined) await prepared;
-      return led.map((read, i) => {
-        const [guard, each] = [guards[i] as Guard, seen[i] as Seen | UnavailableError];
-        const decoded = found[i];
-        return decoded instanceof Promise
-          ? decoded.then((late) => this.#tryToAccept(read, guard, each, late))
-          : this.#tryToAccept(read, guard, each, decoded);
-      });
+      return led.map((read, i) =>
+        this.#tryToAcceptLate(
+          read,
+          guards[i] as Guard,
+          seen[i] as Seen | UnavailableError,
+          found[i],
+        ),
+      );
     } catch (error) {
       for (const guard of guards) this.#engine.release(guard);
       if (error instanceof UnavailableError) return led.map(() => ({ is: 'unavailable', error }));
@@ -404,26 +456,18 @@ export class Reader {
     }
   }
 
-  #seen(led: readonly Reading[]): Promise<readonly (Seen | UnavailableError)[]> {
-    const as = led[0]?.format.readsBytes ? 'bytes' : 'text';
-    const keys = led.map(({ key }) => key);
-    return this.#keyspace.readMany(keys, as);
-  }
-
   /**
    * At once, unless the value is large or its schema takes its time: what is known under a guard is best
    * used in its turn. Never rejects.
    */
-  #decode(
-    read: Reading,
-    seen: Seen | UnavailableError,
-  ): Awaitable<Decoded | UnavailableError | Failed | undefined> {
+  #decode(read: Reading, seen: Seen | UnavailableError): Awaitable<Outcome> {
     if (seen instanceof UnavailableError) return seen;
     const { key, format, counters } = read;
     const { content } = seen;
     if (content === null) return undefined;
-    counters.bytesRead += bytesOf(content);
-    const decoding = format.decode(content, key);
+    const bytes = bytesOf(content);
+    counters.bytesRead += bytes;
+    const decoding = format.decode(content, key, bytes);
     if (decoding instanceof Promise) return this.#inTime(read, decoding);
     if (!needsBytes(decoding)) return decoding;
     // Another process compresses what this one reads as text.
@@ -448,12 +492,23 @@ export class Reader {
     }
   }
 
+  #tryToAcceptLate(
+    read: Reading,
+    guard: Guard,
+    seen: Seen | UnavailableError,
+    found: Awaitable<Outcome>,
+  ): Awaitable<Look> {
+    return found instanceof Promise
+      ? found.then((late) => this.#tryToAccept(read, guard, seen, late))
+      : this.#tryToAccept(read, guard, seen, found);
+  }
+
   /** As {@link #accept}, whatever became of the value on its way. */
   #tryToAccept(
     read: Reading,
     guard: Guard,
     seen: Seen | UnavailableError,
-    found: Decoded | UnavailableError | Failed | undefined,
+    found: Outcome,
   ): Awaitable<Look> {
     const error = seen instanceof UnavailableError ? seen : found;
     if (error instanceof UnavailableError || error?.is === 'failed') {
@@ -469,7 +524,7 @@ export class Reader {
     // Whoever joins one that renews gets what is loaded anew, not what it looks at on the way.
     if (!renews || !shared.landed)
       (load === undefined ? this.#looks : this.#loads).reattach(shared);
-    return this.#engine.guard([key], () => shared.detach(), this.#keyspace.sessionFor(key));
+    return this.#engine.guard([key], shared, this.#keyspace.sessionFor(key));
   }
 
   #accept(read: Reading, guard: Guard, seen: Seen, found: Decoded | undefined): Awaitable<Look> {
@@ -796,9 +851,14 @@ function isAnswer(look: Awaitable<Look>): look is Answered {
   return !(look instanceof Promise) && look.is === 'answer';
 }
 
+function failAll(led: readonly Reading[], error: unknown): void {
+  for (const { shared } of led) if (!shared.landed) shared.fail(error);
+}
+
 /** Nearly always all of it is there. Nobody may wait any more; what was found is kept all the same. */
 function landAll(led: readonly Reading[], looks: readonly Answered[]): void {
-  for (const [i, { shared }] of led.entries()) shared.offer((looks[i] as Answered).answer);
+  for (let i = 0; i < led.length; i++)
+    (led[i] as Reading).shared.offer((looks[i] as Answered).answer);
 }
 
 /** As their keys were asked for, whichever was won first. */

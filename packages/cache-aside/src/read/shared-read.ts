@@ -1,4 +1,4 @@
-import type { Source } from '@redcache/core';
+import type { BreakListener, Source } from '@redcache/core';
 import { Flight } from '@redcache/core/toolkit';
 import type { Answer } from './answer.ts';
 
@@ -8,7 +8,7 @@ type Home = ConstructorParameters<typeof Flight>[0];
  * One read or load of a key that several callers wait for, each with a signal of his own. When the
  * last of them has gone it is aborted; a caller without a signal never goes.
  */
-export class SharedRead extends Flight<Answer> {
+export class SharedRead extends Flight<Answer> implements BreakListener {
   /** Made when somebody asks for its signal: most reads are over before. */
   #controller: AbortController | undefined;
   readonly #goesOn: boolean;
@@ -75,6 +75,11 @@ export class SharedRead extends Flight<Answer> {
         },
       );
     });
+  }
+
+  /** What it will answer may be outdated. */
+  broken(): void {
+    this.detach(); // guard: I1
   }
 
   /** As {@link land}, unless it has landed already. */

@@ -7,7 +7,7 @@ import {
   type TrackingSession,
   UnavailableError,
 } from '@redcache/core';
-import { Budget, isServerError, runScript, type Script, TIMED_OUT } from '@redcache/core/toolkit';
+import { Budget, runScript, type Script, type TIMED_OUT } from '@redcache/core/toolkit';
 import type { Extension } from '@redcache/locks/lease';
 import { acquire } from '../scripts/acquire.ts';
 import { beginWrite } from '../scripts/begin-write.ts';
@@ -17,8 +17,8 @@ import { refreshAcquire } from '../scripts/refresh-acquire.ts';
 import { refreshExtend } from '../scripts/refresh-extend.ts';
 import { refreshFill } from '../scripts/refresh-fill.ts';
 import { release } from '../scripts/release.ts';
-import { Breaker } from './breaker.ts';
 import { Gate } from './gate.ts';
+import { Line } from './line.ts';
 
 /** Text, or the bytes of what is not. */
 export type Content = string | Buffer;
@@ -71,9 +71,9 @@ export class Keyspace {
   readonly #way: Way;
   readonly #clock: Clock;
   readonly #budget: Budget;
-  readonly #breaker = new Breaker();
+  readonly #line: Line;
   /** In a cluster one for each node: what does not answer must not keep anybody from the others. */
-  readonly #breakers = new WeakMap<TrackingSession, Breaker>();
+  readonly #lines = new WeakMap<TrackingSession, Line>();
 
   constructor(way: Way, clock: Clock, budgetMs: number) {
     this.port = way.port;
@@ -81,6 +81,7 @@ export class Keyspace {
     this.#clock = clock;
     this.#budget = new Budget(clock, budgetMs);
     this.gate = new Gate(way.port, this.#budget, clock);
+    this.#line = new Line(clock, budgetMs);
   }
 
   /** The connection that commands of this key travel on, to be named with every guard of it. */
@@ -92,14 +93,14 @@ export class Keyspace {
    * Sends: `GET`, then `PTTL`, without MULTI: a write between them pushes, so the caller's guard
    * sees it.
    */
-  async read(key: string, as: 'text' | 'bytes'): Promise<Seen> {
+  read(key: string, as: 'text' | 'bytes'): Promise<Seen> {
     const options = as === 'bytes' ? BYTES : undefined;
-    return await this.ask(key, (port) => readOne(port, key, options));
+    return this.ask(key, (port) => readOne(port, key, options));
   }
 
   /**
-   * Sends: one `MGET` for every 500 keys, and `PTTL` for each key. In a cluster, and for a single key,
-   * `GET` and `PTTL` for each, pipelined: a command of several keys is refused while their slot moves.
+   * Sends: one `MGET` for every 500 keys, and `PTTL` for each key. In a cluster `GET` and `PTTL` for
+   * each, pipelined: a command of several keys is refused while their slot moves.
    * Resolves: for each key what was seen; in a cluster that may be the error of its node alone.
    */
   async readMany(
@@ -107,7 +108,6 @@ export class Keyspace {
     as: 'text' | 'bytes',
   ): Promise<readonly (Seen | UnavailableError)[]> {
     const [first = ''] = keys;
-    if (keys.length === 1) return [await this.read(first, as)];
     if (this.#way.hasSlots) return Promise.all(keys.map((key) => this.#tryToRead(key, as)));
     const options = as === 'bytes' ? BYTES : undefined;
     const seen = await this.ask(first, (port) =>
@@ -239,47 +239,38 @@ export class Keyspace {
   }
 
   /** Asks Redis something about a key, or keys on the same connection, within the budget. */
-  async ask<T>(key: string, send: (port: CommandPort) => Promise<T>): Promise<T> {
-    if (!this.gate.isUp) await this.gate.up();
-    const breaker = this.#way.hasSlots ? this.#breakerOf(key) : this.#breaker;
-    if (!breaker.admits(this.#clock.nowMs()))
-      throw new UnavailableError('Redis has not answered for a while, so it is not asked');
+  ask<T>(key: string, send: (port: CommandPort) => Promise<T>): Promise<T> {
+    if (this.gate.isUp) return this.#ask(key, send);
+    return this.gate.up().then(() => this.#ask(key, send));
+  }
+
+  #ask<T>(key: string, send: (port: CommandPort) => Promise<T>): Promise<T> {
+    const line = this.#way.hasSlots ? this.#lineOf(key) : this.#line;
+    if (!line.breaker.admits(this.#clock.nowMs()))
+      return Promise.reject(
+        new UnavailableError('Redis has not answered for a while, so it is not asked'),
+      );
     let sent: Promise<T>;
-    let reply: T | typeof TIMED_OUT;
     try {
       sent = send(this.port);
-      reply = await this.#budget.bound(sent);
     } catch (cause) {
-      const refused = isServerError(cause);
-      if (refused) breaker.answered();
-      const what = refused ? `Redis refused: ${cause.message}` : 'Redis did not answer';
-      throw new UnavailableError(what, { cause });
+      return Promise.reject(line.failed(cause));
     }
-    if (reply === TIMED_OUT) {
-      breaker.timedOut(this.#clock.nowMs());
-      // Many may have waited for one slow moment, which is over as soon as one of them is answered.
-      sent.then(
-        () => breaker.answered(),
-        () => {},
-      );
-      throw new UnavailableError(`Redis did not answer within ${this.#budget.budgetMs} ms`);
-    }
-    breaker.answered();
-    return reply;
+    return this.#budget.require(sent, line);
   }
 
   close(): void {
     this.gate.close();
   }
 
-  #breakerOf(key: string): Breaker {
+  #lineOf(key: string): Line {
     const session = this.#way.sessionFor(key);
-    let breaker = this.#breakers.get(session);
-    if (breaker === undefined) {
-      breaker = new Breaker();
-      this.#breakers.set(session, breaker);
+    let line = this.#lines.get(session);
+    if (line === undefined) {
+      line = new Line(this.#clock, this.#budget.budgetMs);
+      this.#lines.set(session, line);
     }
-    return breaker;
+    return line;
   }
 
   async #take<T extends { readonly is: string }>(
@@ -323,12 +314,14 @@ async function readOne(
   key: string,
   options: SendOptions | undefined,
 ): Promise<Seen> {
-  const [content, pttl] = await Promise.all([
-    port.send(['GET', key], options),
-    port.send(['PTTL', key]),
-  ]);
-  return seenAs(content, pttl);
+  const content = port.send(['GET', key], options);
+  const pttl = port.send(['PTTL', key]);
+  // It may be refused before anybody waits for it; whoever waits hears of it all the same.
+  pttl.catch(ignore);
+  return seenAs(await content, await pttl);
 }
+
+function ignore(): void {}
 
 async function readChunk(
   port: CommandPort,

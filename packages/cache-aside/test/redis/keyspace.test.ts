@@ -107,6 +107,15 @@ describe('whatever keeps Redis from answering is an UnavailableError', () => {
     client.next('PTTL').reply(-1);
   });
 
+  test('a refused PTTL, though it is refused before GET is answered', async () => {
+    const { client, keyspace } = connected();
+    const seen = keyspace.read('k', 'text');
+    client.sent[1]?.fail(new Error('NOPERM no PTTL for you'));
+    await settled();
+    client.next('GET').reply('text');
+    await expect(seen).rejects.toThrow('Redis refused: NOPERM no PTTL for you');
+  });
+
   test('nothing is sent while the connection is down', async () => {
     const { clock, client, keyspace } = connected(100);
     client.connection('down');

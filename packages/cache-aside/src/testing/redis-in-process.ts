@@ -19,6 +19,7 @@ export class RedisInProcess {
   readonly #readers = new Map<string, Set<InProcessConnection>>();
   readonly #connections = new Set<InProcessConnection>();
   readonly #scripts = new Scripts();
+  #lastUs = 0;
 
   constructor(clock: Pick<Clock, 'nowMs'>) {
     this.#clock = clock;
@@ -137,6 +138,10 @@ export class RedisInProcess {
         for (const each of this.#connections) if (each.isTracking) tell(each, { kind: 'flush' });
       },
       nowMs: () => this.#clock.nowMs(),
+      nextUs: () => {
+        this.#lastUs = Math.max(Math.floor(this.#clock.nowMs() * 1_000), this.#lastUs + 1);
+        return this.#lastUs;
+      },
     };
   }
 

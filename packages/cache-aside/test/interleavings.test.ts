@@ -337,8 +337,11 @@ test.each(['plain', 'ageing'] as const)(
           const { guards, flights } = engine.internals;
           expect([guards.size, guards.fencedKeys, flights.size]).toEqual([0, 0, 0]);
         }
-        // The clients live on, and may be switching tracking on: that is theirs to end.
+        // The clients live on, and may be switching tracking on: that is theirs to end. One whose
+        // handshake a flush came into tries again after a second.
         for (const { connection } of world.processes) connection.become('up');
+        await world.quiet();
+        world.clock.advance(1_000);
         await world.quiet();
         for (const { assertNothingLeft } of world.processes) assertNothingLeft();
         expect(world.clock.timers).toBe(0);

@@ -268,6 +268,7 @@ test('in whatever order values age, are made stale, loaded anew, lost and asked 
       await world.quiet();
       world.clock.advance(1_000);
       await closing;
+      await world.quiet();
       for (const each of world.processes) each.assertNothingLeft();
       expect(world.clock.timers).toBe(0);
       await settled();
@@ -298,7 +299,10 @@ test('closed at any moment, refreshes and waits for what is new included, nothin
       await closing;
       await settled();
       expect(world.calls.filter(({ done }) => !done)).toEqual([]);
+      // The clients live on. One whose handshake a flush came into tries again after a second.
       for (const { connection } of world.processes) connection.become('up');
+      await world.quiet();
+      world.clock.advance(1_000);
       await world.quiet();
       for (const { assertNothingLeft } of world.processes) assertNothingLeft();
       expect(world.clock.timers).toBe(0);

@@ -54,6 +54,26 @@ test('a value whose key changes while its tag is asked about', async () => {
   expect(after.value).toBe('new');
 });
 
+test('a load whose key was deleted, before Redis has said what stands there now', async () => {
+  const { load, runs } = loader();
+  const before = watch(one.cache.get('k', load));
+  await idle();
+  redis.by('DEL', 'k');
+  one.connection.deliver();
+  await settled();
+  // The push is here, and the question what it means is on the way.
+  expect(one.connection.toExecute).toBeGreaterThan(0);
+  const after = watch(one.cache.get('k', load));
+  await settled();
+  runs[0]?.answer('old');
+  await idle();
+  expect(before.value).toBe('old');
+  expect(after.done).toBe(false);
+  runs[1]?.answer('new');
+  await idle();
+  expect(after.value).toBe('new');
+});
+
 describe.each([
   ['invalidateTag', (each: ModelProcess) => each.cache.invalidateTag('x')],
   ['clear', (each: ModelProcess) => each.cache.clear()],
@@ -164,4 +184,29 @@ describe('a value that has aged', () => {
     expect(runs[0]?.context.signal.aborted).toBe(true);
     expect(closing.done).toBe(true);
   });
+});
+
+test('a value of before a flush, loaded in an epoch that was known here, is outdated by a tag since', async () => {
+  const tags = ['x'];
+  for (let i = 0; i < 3; i++) await done(other.cache.invalidateTag('x'));
+  await done(one.cache.get('another', () => 1, { tags }));
+  const { load, runs } = loader();
+  const before = watch(one.cache.get('k', load, { tags }));
+  await settled();
+  one.connection.execute();
+  one.connection.deliver();
+  await settled();
+  // The lease is asked for, in the epoch that is known here; nobody has told of what comes now.
+  redis.by('FLUSHALL');
+  one.connection.execute();
+  one.connection.deliver();
+  await idle();
+  expect(runs.length).toBe(1);
+  await done(other.cache.invalidateTag('x'));
+  runs[0]?.answer('old');
+  await idle();
+  expect(before.value).toBe('old');
+  // The namespace was forgotten as well, and would outdate everything until it is begun.
+  await done(other.cache.get('another', () => 1));
+  expect(await done(other.cache.get('k'))).toBe(undefined);
 });

@@ -422,6 +422,6 @@ function lossOf(name: string, { signal }: Lock): unknown {
 
 /** Gives a lock back when what was sent under it was answered (W4). Never rejects. */
 async function giveBack(lock: Lock, answered: Promise<unknown> | undefined): Promise<void> {
-  await answered?.catch(() => {});
+  await answered?.catch(() => {}); // guard: W4
   await lock[Symbol.asyncDispose]();
 }

@@ -1,8 +1,13 @@
-import { ManualClock } from '@redcache/core/testing';
+import type { CommandPort } from '@redcache/core';
+import { ManualClock, settled } from '@redcache/core/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Asking } from '../../src/groups/epochs.ts';
+import { Groups } from '../../src/groups/groups.ts';
 import { keepEpoch } from '../../src/scripts/keep-epoch.ts';
+import type { FencedWrites } from '../../src/write/fenced-writes.ts';
 import { type ModelProcess, quiet, startProcess } from '../model/model-process.ts';
 import { ModelRedis } from '../model/model-redis.ts';
+import { loader, watch } from '../support/callers.ts';
 
 let redis: ModelRedis;
 let one: ModelProcess;
@@ -121,4 +126,52 @@ test('a value of before is outdated by what is known here of its tag since', asy
   await idle(one.cache.set('b', 'new', tagged));
   expect(await idle(two.cache.get('b'))).toBe('new');
   expect(await idle(two.cache.get('a'))).toBeUndefined();
+});
+
+test('what Redis says of a tag whose invalidation went unanswered is not believed (I13)', async () => {
+  const port = { send: async ([name]: string[]) => (name === 'GET' ? '1' : -1) };
+  const of = (uncertain: string): Groups =>
+    new Groups({
+      engine: one.engine,
+      redis: {
+        ask: (_, send) => send(port as unknown as CommandPort),
+        sessionFor: () => one.engine.session,
+      } satisfies Asking,
+      writes: {} as FencedWrites,
+      prefix: '',
+      isUncertain: (key) => key === uncertain,
+      onInvalidated: () => {},
+    });
+  const member = { epoch: 5, tags: ['x'] };
+  for (const [uncertain, isCurrent] of [
+    ['redcache:tag:y', true],
+    ['redcache:tag:x', false],
+    ['redcache:cleared', false],
+  ] as const) {
+    const groups = of(uncertain);
+    expect([uncertain, await groups.isCurrent(member)]).toEqual([uncertain, isCurrent]);
+    groups.close();
+  }
+});
+
+test('a load of before is joined by nobody once an invalidation went unanswered (G4)', async () => {
+  const { load, runs } = loader();
+  const before = watch(one.cache.get('k', load));
+  await quiet(one.connection, two.connection);
+  const clearing = watch(one.cache.clear());
+  await settled();
+  redis.clock.advance(250);
+  await settled();
+  expect(clearing.error).toMatchObject({ code: 'REDCACHE_OUTCOME_UNKNOWN' });
+  const after = watch(one.cache.get('k', load));
+  await settled();
+  runs[0]?.answer('old');
+  await settled();
+  redis.clock.advance(250);
+  await settled();
+  expect(before.value).toBe('old');
+  expect(after.done).toBe(false);
+  runs[1]?.answer('new');
+  await quiet(one.connection, two.connection);
+  expect(after.value).toBe('new');
 });

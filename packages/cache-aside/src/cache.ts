@@ -353,8 +353,7 @@ export class Cache {
    *
    * Sends: EVALSHA `next-epoch` (1 key), then EVALSHA `raise-epoch` (1 key), however many values there
    * are. Atomic: each by itself.
-   * Throws: `OutcomeUnknownError` if that went unanswered: the tag is forgotten as soon as Redis answers
-   * again, which makes its values stale as well.
+   * Throws: `OutcomeUnknownError` if that went unanswered: it is done again as soon as Redis answers.
    */
   async invalidateTag(tag: string): Promise<void> {
     this.#check('invalidateTag', []);

@@ -215,8 +215,8 @@ export class Groups {
    *
    * Sends: EVALSHA `next-epoch` (1 key), then EVALSHA `raise-epoch` (1 key). Atomic: each by itself; what
    * is loaded between the two counts as loaded after.
-   * Throws: `OutcomeUnknownError` if that went unanswered: the tag is then forgotten as soon as Redis
-   * answers again, which makes its values stale as well.
+   * Throws: `OutcomeUnknownError` if that went unanswered: as soon as Redis answers again the tag is
+   * deleted and begun anew, which makes its values stale as well.
    */
   invalidateTag(tag: string, rememberMs: number): Promise<void> {
     return this.#begin(this.#keys.tag(tag), String(rememberMs + TAG_OUTLIVES_MS));

@@ -1,21 +1,20 @@
-import { contendersRole } from './roles/contenders.ts';
-import { lockerRole } from './roles/locker.ts';
-import { memoryRole } from './roles/memory.ts';
-import { readerRole } from './roles/reader.ts';
-import { stormRole } from './roles/storm.ts';
-import { writerRole } from './roles/writer.ts';
+/**
+ * What a process of a benchmark can be; each is made from its arguments and then gets tasks. Loaded
+ * one at a time: what a process does not need would be in its heap and in its time to start.
+ */
+export const ROLES = {
+  contenders: async () => (await import('./roles/contenders.ts')).contendersRole,
+  holder: async () => (await import('./roles/holder.ts')).holderRole,
+  locker: async () => (await import('./roles/locker.ts')).lockerRole,
+  memory: async () => (await import('./roles/memory.ts')).memoryRole,
+  reader: async () => (await import('./roles/reader.ts')).readerRole,
+  storm: async () => (await import('./roles/storm.ts')).stormRole,
+  troubled: async () => (await import('./roles/troubled.ts')).troubledRole,
+  writer: async () => (await import('./roles/writer.ts')).writerRole,
+} as const satisfies Readonly<Record<string, () => Promise<Role>>>;
 
-/** What a process of a benchmark can be; each is made from its arguments and then gets tasks. */
-export const ROLES: Readonly<Record<RoleName, (...args: string[]) => Promise<Work>>> = {
-  contenders: contendersRole,
-  locker: lockerRole,
-  memory: memoryRole,
-  reader: readerRole,
-  storm: stormRole,
-  writer: writerRole,
-};
-
-export type RoleName = 'contenders' | 'locker' | 'memory' | 'reader' | 'storm' | 'writer';
+export type RoleName = keyof typeof ROLES;
+type Role = (...args: string[]) => Promise<Work>;
 
 /** Tasks and answers travel as JSON. */
 export type Work = (task: unknown) => Promise<unknown>;

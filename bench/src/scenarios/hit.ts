@@ -65,6 +65,7 @@ async function openHit(url: string): Promise<Stage> {
     subjects: [
       {
         name: LRU,
+        standing: 'limit',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1) for (const key of keys) use(await lru.get(key));
@@ -72,6 +73,7 @@ async function openHit(url: string): Promise<Stage> {
       },
       {
         name: 'cache.peek(key)',
+        standing: 'ours',
         callsPerRun,
         run: () => {
           for (let i = 0; i < TURNS; i += 1) for (const key of keys) use(cache.peek(key));
@@ -79,6 +81,7 @@ async function openHit(url: string): Promise<Stage> {
       },
       {
         name: GET,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -87,6 +90,7 @@ async function openHit(url: string): Promise<Stage> {
       },
       {
         name: `${GET}, namespace`,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -95,6 +99,7 @@ async function openHit(url: string): Promise<Stage> {
       },
       {
         name: FAMILY,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1) for (const id of numbers) use(await family.get(id));
@@ -102,6 +107,7 @@ async function openHit(url: string): Promise<Stage> {
       },
       {
         name: 'await client.get(key), redcache',
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -110,6 +116,7 @@ async function openHit(url: string): Promise<Stage> {
       },
       {
         name: BUILT_IN,
+        standing: 'peer',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)

@@ -18,6 +18,9 @@ export default defineConfig({
     reporters: ['default', counts],
     // More than a small machine has cores: most tests wait for servers.
     maxWorkers: Math.max(4, availableParallelism()),
+    // A test that hangs, not one on a machine that is busy.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     coverage: {
       provider: 'v8',
       include: ['packages/*/src/**'],
@@ -48,8 +51,6 @@ export default defineConfig({
           root: here('test'),
           include: ['{integration,chaos,model,regressions}/**/*.test.ts'],
           globalSetup: here('test/support/global-setup.ts'),
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
         },
       },
     ],

@@ -1,5 +1,8 @@
-/** The marker stands at the end of the line that is left out, and says what that line protects. */
-const MARKER = /\S.*\/\/ guard: (\S.*)$/;
+/**
+ * The marker stands at the end of the line that is left out, which may be one of Lua, and says what that
+ * line protects.
+ */
+const MARKER = /\S.*(?:\/\/|--) guard: (\S.*)$/;
 
 /** The lines with a marker: their number, from 1, their text and their reason. */
 export function markedLines(code) {

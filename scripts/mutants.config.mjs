@@ -1,4 +1,4 @@
-// Vitest for `scripts/mutants.mjs`: the unit tests of core and of locks and the model, with one line of
+// Vitest for `scripts/mutants.mjs`: the unit tests of core, locks and cache-aside and the model, with one line of
 // the sources left out while Vite loads their file. No file is changed or copied, so nothing has to be put back.
 import { fileURLToPath } from 'node:url';
 import { withoutLine } from './marked-lines.mjs';
@@ -50,6 +50,7 @@ export default {
     projects: [
       { extends: true, test: { name: 'core', root: here('../packages/core') } },
       { extends: true, test: { name: 'locks', root: here('../packages/locks') } },
+      { extends: true, test: { name: 'cache-aside', root: here('../packages/cache-aside') } },
       {
         extends: true,
         test: { name: 'model', root: here('../test'), include: ['model/core/engine.test.ts'] },

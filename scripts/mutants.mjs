@@ -1,6 +1,6 @@
-// `npm run mutants`: leaves out each line of core and of locks that is marked `// guard: <what it
-// protects>`, one at a time, and fails if the tests of its package, and for core the model, are as
-// green without it.
+// `npm run mutants`: leaves out each line of core, locks and cache-aside that is marked `// guard: <what
+// it protects>` (`-- guard:` in a script), one at a time, and fails if the tests of its package, and for
+// core the model, are as green without it.
 //
 // What follows `--` names the marked lines that are tried, by a part of their place (`packages/locks`,
 // `store/guard.ts`, `session.ts:210`); left out: all. `--model`: those of core by the model alone,
@@ -35,6 +35,16 @@ const PACKAGES = {
     stages: () => [
       ['--project', 'locks', '--exclude', '**/*exclusion.test.ts'],
       ['--project', 'locks', 'exclusion.test.ts'],
+    ],
+  },
+  'cache-aside': {
+    projects: ['cache-aside'],
+    stages: (near) => [
+      [
+        ...['--project', 'cache-aside', ...near],
+        ...['test/story', 'test/scripts', 'test/groups/', 'test/testing/'],
+      ],
+      ['--project', 'cache-aside'],
     ],
   },
 };

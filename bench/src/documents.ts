@@ -124,9 +124,9 @@ const THREE = [
   {
     says: 'A value that is in the process already',
     scenario: 'hit',
-    setting: '',
+    setting: 'object',
     figure: 'a call',
-    subject: 'await cache.get(key, loader)',
+    subject: 'redcache: await cache.get(key, loader)',
     of: (panel: Panel): readonly PanelRow[] => [panel.rows[0] as PanelRow, ...nearest(panel)],
   },
   {

@@ -1,6 +1,5 @@
-import { getHeapStatistics } from 'node:v8';
-import { measure } from 'mitata';
-import { type Contender, type Panel, panelOf } from './panel.ts';
+import { callPanels, measureCalls } from './call-cost.ts';
+import type { Contender, Panel } from './panel.ts';
 import type { Goal } from './report.ts';
 import { inTurn } from './rounds.ts';
 
@@ -28,14 +27,8 @@ export interface Effort {
   readonly msPerRound: number;
 }
 
-export const FULL: Effort = { name: 'full', rounds: 9, msPerRound: 150 };
+export const FULL: Effort = { name: 'full', rounds: 7, msPerRound: 120 };
 export const QUICK: Effort = { name: 'quick', rounds: 3, msPerRound: 30 };
-
-/** What one call took, and how much memory it allocated. */
-interface CallCost {
-  readonly ns: number;
-  readonly bytes: number;
-}
 
 /** Measures all subjects in turn; the baseline comes once more at the end of each round. */
 export async function measureStage(
@@ -43,35 +36,7 @@ export async function measureStage(
   effort: Effort,
 ): Promise<readonly [times: Panel, ...garbage: Panel[]]> {
   const figures = await inTurn([...subjects, subjects[0]], effort.rounds, (subject) =>
-    measureOnce(subject, effort.msPerRound),
+    measureCalls(() => subject.run(), subject.callsPerRun, effort.msPerRound),
   );
-  const head = { setting: '', better: 'less' } as const;
-  const times = panelOf(
-    { ...head, figure: 'a call', unit: 'ns' },
-    subjects,
-    figures,
-    ({ ns }) => ns,
-  );
-  // A run in which garbage was collected says nothing of what it allocated, and all may be such.
-  if (figures.flat().some(({ bytes }) => !Number.isFinite(bytes))) return [times];
-  return [
-    times,
-    panelOf(
-      { ...head, figure: 'allocated', unit: 'bytes' },
-      subjects,
-      figures,
-      ({ bytes }) => bytes,
-    ),
-  ];
-}
-
-async function measureOnce({ run, callsPerRun }: Subject, forMs: number): Promise<CallCost> {
-  globalThis.gc?.();
-  // A run is long enough to be timed by itself: no batches of the library's own.
-  const { p50, heap } = await measure(run, {
-    min_cpu_time: forMs * 1e6,
-    batch_threshold: 0,
-    heap: () => getHeapStatistics().used_heap_size,
-  });
-  return { ns: p50 / callsPerRun, bytes: (heap?.avg ?? Number.NaN) / callsPerRun };
+  return callPanels('', subjects, figures);
 }

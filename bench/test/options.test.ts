@@ -8,6 +8,7 @@ test('without options it is the run that the help describes', () => {
     ...{ processes: 4, seconds: 20, readRate: 5000, writeRate: 20, seed: 1 },
     url: undefined,
     killRedis: false,
+    stopDatabase: true,
     isCold: false,
   });
 });
@@ -19,10 +20,17 @@ test('every option is read', () => {
     ...{ processes: 2, seconds: 5, readRate: 10, writeRate: 0, seed: 9 },
     url: 'redis://127.0.0.1:1',
     killRedis: false,
+    stopDatabase: true,
     isCold: false,
   });
   expect(parseOptions(['--kill-redis'])).toMatchObject({ killRedis: true });
   expect(parseOptions(['--cold'])).toMatchObject({ isCold: true });
+});
+
+test('the database is stopped where there is time for values to age, and Redis stays', () => {
+  expect(parseOptions(['--seconds', '3'])).toMatchObject({ stopDatabase: true });
+  expect(parseOptions(['--seconds', '2'])).toMatchObject({ stopDatabase: false });
+  expect(parseOptions(['--kill-redis'])).toMatchObject({ stopDatabase: false });
 });
 
 test('the help names every option and no other', () => {

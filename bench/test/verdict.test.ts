@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { Maintenance } from '../src/demo/maintenance.ts';
 import { type LoaderRun, Overlaps } from '../src/demo/overlap.ts';
 import type { ReaderReport } from '../src/demo/protocol.ts';
 import { type Read, ReadLog } from '../src/demo/read-log.ts';
 import { Staleness } from '../src/demo/staleness.ts';
 import { Tally } from '../src/demo/tally.ts';
 import { flawsOf, type Observed } from '../src/demo/verdict.ts';
+import { nowMs } from '../src/now.ts';
 
 const BOUND_MS = 2000;
 const KEYS = ['country:XA', 'country:XB'];
@@ -26,7 +28,15 @@ function observe(
   for (const report of [{ reads: batch(read()) }, ...reports])
     tally.add({ ...emptyReport(), ...report });
   return flawsOf({
-    ...{ tally, outage: undefined, confirmed: 1, hasWriter: true, interrupted: false, errors: [] },
+    ...{
+      tally,
+      outage: undefined,
+      maintenance: undefined,
+      confirmed: 1,
+      hasWriter: true,
+      interrupted: false,
+      errors: [],
+    },
     ...more,
   });
 }
@@ -114,5 +124,55 @@ describe('a run that shows nothing is no proof', () => {
     expect(observe([], { confirmed: 0 })).toEqual(['no update was confirmed']);
     expect(observe([], { confirmed: 0, hasWriter: false })).toEqual([]);
     expect(observe([], { confirmed: 0, interrupted: true })).toEqual([]);
+  });
+});
+
+describe('a database that is to be stopped', () => {
+  /** Stopped and started again, with these reads meanwhile. */
+  async function stopped(...reads: readonly Partial<Read>[]): Promise<Maintenance> {
+    const calls: string[] = [];
+    const maintenance = new Maintenance({
+      database: { stop: () => void calls.push('stop'), start: () => void calls.push('start') },
+      forMs: 600_000,
+      prepare: async () => void calls.push('prepare'),
+      resume: () => void calls.push('resume'),
+    });
+    const errors: unknown[] = [];
+    maintenance.start(0, (error) => errors.push(error));
+    await expect.poll(() => maintenance.isNow).toBe(true);
+    maintenance.see(read({ beganAtMs: 0, source: 'aged' }));
+    for (const each of reads) maintenance.see(read({ beganAtMs: nowMs(), ...each }));
+    expect(calls).toEqual(['prepare', 'stop']);
+    await maintenance.stop();
+    maintenance.see(read({ beganAtMs: nowMs(), source: 'aged' }));
+    expect([calls, errors]).toEqual([['prepare', 'stop', 'start', 'resume'], []]);
+    return maintenance;
+  }
+
+  test('and was, with reads of what had aged: no flaw', async () => {
+    const maintenance = await stopped({ source: 'aged' }, { source: 'local' });
+    expect([maintenance.readsMeanwhile, maintenance.agedMeanwhile]).toEqual([2, 1]);
+    expect(observe([], { maintenance })).toEqual([]);
+  });
+
+  test('and shows nothing: a flaw', async () => {
+    expect(observe([], { maintenance: await stopped() })).toEqual([
+      'no read was answered while the database was stopped',
+    ]);
+    expect(observe([], { maintenance: await stopped({ source: 'local' }) })).toEqual([
+      'nothing that had aged was served while the database was stopped',
+    ]);
+  });
+
+  test('and was not: a flaw, unless the run was ended early', async () => {
+    const maintenance = new Maintenance({
+      database: { stop: () => {}, start: () => {} },
+      forMs: 1,
+      prepare: () => Promise.resolve(),
+      resume: () => {},
+    });
+    await maintenance.stop();
+    expect(observe([], { maintenance })).toEqual(['the database was to be stopped, and was not']);
+    expect(observe([], { maintenance, interrupted: true })).toEqual([]);
   });
 });

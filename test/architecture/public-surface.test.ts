@@ -11,7 +11,12 @@ const SUBPATHS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     './toolkit': 'toolkit',
   },
   locks: { '.': 'index', './lease': 'lease/index' },
-  'cache-aside': { '.': 'index', './msgpack': 'codecs/msgpack', './otel': 'otel/index' },
+  'cache-aside': {
+    '.': 'index',
+    './msgpack': 'codecs/msgpack',
+    './otel': 'otel/index',
+    './testing': 'testing/index',
+  },
 };
 
 type Target = string | Readonly<Record<string, string>>;

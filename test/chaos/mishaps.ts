@@ -129,6 +129,42 @@ export function deletion<H extends Handlers, W extends Way>(
   };
 }
 
+/** Another program writes something of its own under the key. */
+export function overwriting<H extends Handlers, W extends Way>(
+  stage: Stage<H, W>,
+  keys: readonly string[],
+  keyOf: (key: string) => string,
+): Mishap {
+  return {
+    what: 'SET of another program',
+    aim: () => {
+      const key = stage.random.anyOf(keys);
+      const strike = async () => void (await stage.master.ask('SET', keyOf(key), 'anything'));
+      return { whom: key, removes: [key], strike };
+    },
+  };
+}
+
+/** The server stands still, and answers late what was asked meanwhile. */
+export function hang<H extends Handlers, W extends Way>(stage: Stage<H, W>): Mishap {
+  const { random, leaseMs } = stage;
+  return {
+    what: 'hung server',
+    // Whatever else is to be asked of the server would wait for it.
+    alone: true,
+    aim: () => {
+      const server = stage.master;
+      const forMs = random.between(0.2, 2) * leaseMs;
+      const strike = async (): Promise<void> => {
+        await server.pause();
+        await pause(forMs);
+        await server.resume();
+      };
+      return { whom: 'the master', strike };
+    },
+  };
+}
+
 const FAILOVERS = ['on request', 'on request, and nothing was replicated', 'of a dead master'];
 
 /**

@@ -1,6 +1,7 @@
 // A process with a cache, whose loaders wait for the test to answer them.
 import { subscribe } from 'node:diagnostics_channel';
 import { type Cache, type CacheOptions, createCache } from '@redcache/cache-aside';
+import { msgpack } from '@redcache/cache-aside/msgpack';
 import { clientSideCache } from '@redcache/core/node-redis';
 import { createClient } from 'redis';
 import { barrier, emit, serve } from '../support/child.ts';
@@ -16,12 +17,23 @@ const load = (key: string): Promise<unknown> =>
     emit('load', key);
   });
 
+/** A loader whose source is broken. */
+const broken = (): never => {
+  throw Object.assign(new Error('no database'), { code: 'NO_DATABASE' });
+};
+
 export const handlers = {
-  open: async (url: string, options: Omit<CacheOptions, 'client'> = {}): Promise<void> => {
+  open: async (
+    url: string,
+    {
+      codec,
+      ...options
+    }: Omit<CacheOptions, 'client' | 'codec'> & { codec?: 'json' | 'msgpack' } = {},
+  ): Promise<void> => {
     const client = createClient({ url, clientSideCache: clientSideCache() });
     client.on('error', () => {});
     await client.connect();
-    cache = createCache({ client, ...options });
+    cache = createCache({ client, ...options, ...(codec === 'msgpack' && { codec: msgpack }) });
   },
   /** That many callers ask for one key as soon as all processes are here. */
   crowd: async (key: string, callers: number): Promise<unknown[]> => {
@@ -36,6 +48,9 @@ export const handlers = {
     for (const resolve of answered) resolve(value);
     return answered.length;
   },
+  getBroken: (key: string): Promise<unknown> => cache.get(key, broken),
+  peek: (key: string): unknown => cache.peek(key),
+  expire: (key: string): Promise<boolean> => cache.expire(key),
   delete: (key: string): Promise<void> => cache.delete(key),
   set: (key: string, value: unknown): Promise<void> => cache.set(key, value),
   woken: (): string[] => woken,

@@ -1,22 +1,11 @@
 // A process that takes locks by itself, again and again, and writes under their tokens.
-import { clientSideCache } from '@redcache/core/node-redis';
 import { createLocks } from '@redcache/locks';
-import { createClient, createSentinel } from 'redis';
+import { type Contact, connectBy } from '../chaos/contact.ts';
 import { emit, serve } from '../support/child.ts';
 import { pause } from '../support/eventually.ts';
 import { Journal } from '../support/journal.ts';
 import { Random } from '../support/random.ts';
 import { type Broken, broken, type SomeLock, type SomeLocks } from './broken-locks.ts';
-
-/** How the process reaches Redis. */
-export type Contact =
-  | { readonly is: 'client'; readonly url: string }
-  | {
-      readonly is: 'sentinel';
-      readonly name: string;
-      readonly sentinelRootNodes: { host: string; port: number }[];
-      readonly nodeAddressMap: Record<string, { host: string; port: number }>;
-    };
 
 /** What it is to do. `journal`: the file for what it sees and believes. */
 export interface Work {
@@ -92,31 +81,6 @@ interface Desk {
   readonly locks: SomeLocks;
   readonly journal: Journal<Entry>;
   readonly random: Random;
-}
-
-interface Connected {
-  readonly locks: SomeLocks;
-  ping(): Promise<unknown>;
-}
-
-async function connect({ contact, prefix }: Work): Promise<Connected> {
-  // Quick to come back, so that it is the locks that take time.
-  const socket = { reconnectStrategy: () => 50 };
-  if (contact.is === 'client') {
-    const client = createClient({ url: contact.url, socket, clientSideCache: clientSideCache() });
-    client.on('error', () => {});
-    await client.connect();
-    return { locks: createLocks({ client, prefix }), ping: () => client.ping() };
-  }
-  const { is: _, ...addresses } = contact;
-  const client = createSentinel({
-    ...addresses,
-    nodeClientOptions: { socket },
-    clientSideCache: clientSideCache(),
-  });
-  client.on('error', () => {});
-  await client.connect();
-  return { locks: createLocks({ client: client as never, prefix }), ping: () => client.ping() };
 }
 
 /** Notes when Redis has answered: what it had to say before, this process has heard by then. */
@@ -204,7 +168,8 @@ export const handlers = {
   /** Begins, and goes on until it is told to finish. */
   work: async (work: Work): Promise<void> => {
     const journal = new Journal<Entry>(work.journal);
-    const { locks: sound, ping } = await connect(work);
+    const { client, ping } = await connectBy(work.contact);
+    const sound = createLocks({ client, prefix: work.prefix });
     const locks = work.broken === undefined ? sound : broken(sound, work.broken);
     const desk: Desk = { work, locks, journal, random: new Random(work.seed) };
     const callers = Array.from({ length: work.callersPerKey }, (_, i) => i);

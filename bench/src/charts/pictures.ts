@@ -13,12 +13,35 @@ interface Wanted {
 
 /** By the name of their file. */
 export const PICTURES: Readonly<Record<string, Wanted>> = {
-  hit: { scenario: 'hit', title: 'A value that is in this process already' },
-  client: { scenario: 'client', title: "A hit of a client's own methods" },
-  miss: {
-    scenario: 'miss',
+  hit: {
+    scenario: 'hit',
+    setting: 'object',
+    figure: 'a call',
+    title: 'A value that is in this process already',
+  },
+  'redis-hit': {
+    scenario: 'redis-hit',
+    setting: 'object of 20 fields, 50 ',
+    figure: 'done',
+    title: 'A value that is in Redis, but not in this process',
+  },
+  stampede: {
+    scenario: 'stampede',
+    setting: '10 × 100, cold',
+    figure: 'loads',
+    title: 'How often a value is loaded that 1000 callers in ten processes want',
+  },
+  'get-many': {
+    scenario: 'get-many',
+    setting: '100 keys, all in Redis',
+    figure: 'latency',
+    title: '100 values at once, all of them in Redis',
+  },
+  'client-hit': { scenario: 'client-hit', title: "A hit of a client's own methods" },
+  'client-miss': {
+    scenario: 'client-miss',
     figure: 'server CPU',
-    title: 'A read that is not in this process: CPU of the server',
+    title: "A client's own read that is not in this process: CPU of the server",
   },
   invalidation: {
     scenario: 'invalidation',

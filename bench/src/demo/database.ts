@@ -51,6 +51,11 @@ const SELECT_COUNTRY = `
   FROM country WHERE code = $1
 `;
 
+const ADD_VISITORS_TO_REGION = `
+  UPDATE country SET visitors = visitors + $2, version = version + 1
+  WHERE region = $1 RETURNING code, version
+`;
+
 const ADD_VISITORS = `
   UPDATE country SET visitors = visitors + $2, version = version + 1
   WHERE code = $1 RETURNING version
@@ -59,8 +64,10 @@ const ADD_VISITORS = `
 /** Postgres inside this process, filled with the countries of the world. One query at a time. */
 export class Database implements AsyncDisposable {
   readonly codes: readonly string[] = countries.map((country) => country.cca2);
+  readonly regions: readonly string[] = [...new Set(countries.map((country) => country.region))];
   readonly #postgres: PGlite;
   #selects = 0;
+  #isStopped = false;
 
   private constructor(postgres: PGlite) {
     this.#postgres = postgres;
@@ -77,8 +84,23 @@ export class Database implements AsyncDisposable {
     return this.#selects;
   }
 
-  /** Throws: if there is no such country. */
+  /** Of the countries in a region. */
+  codesOf(region: string): string[] {
+    return countries.filter((country) => country.region === region).map(({ cca2 }) => cca2);
+  }
+
+  /** From now on it answers no reader, until {@link start}. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+  }
+
+  /** Throws: if there is no such country, or the database is stopped. */
   async country(code: string): Promise<Country> {
+    if (this.#isStopped) throw new Error('the database is stopped');
     this.#selects += 1;
     const { rows } = await this.#postgres.query<Country>(SELECT_COUNTRY, [code]);
     if (rows[0] === undefined) throw new Error(`there is no country ${code}`);
@@ -90,6 +112,15 @@ export class Database implements AsyncDisposable {
     const { rows } = await this.#postgres.query<{ version: number }>(ADD_VISITORS, [code, count]);
     if (rows[0] === undefined) throw new Error(`there is no country ${code}`);
     return rows[0].version;
+  }
+
+  /** Answers the new versions of all its rows, by their codes. */
+  async addVisitorsToRegion(region: string, count: number): Promise<Map<string, number>> {
+    const { rows } = await this.#postgres.query<{ code: string; version: number }>(
+      ADD_VISITORS_TO_REGION,
+      [region, count],
+    );
+    return new Map(rows.map(({ code, version }) => [code, version]));
   }
 
   /** How long the readers' query takes here when nothing else is going on. */

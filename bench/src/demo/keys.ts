@@ -5,3 +5,6 @@ export function namespaceOf(pid: number, startedAtMs: number): string {
 
 /** The key of a country, inside the namespace. */
 export const keyOf = (code: string): string => `country:${code}`;
+
+/** What all countries of a region are tagged with. */
+export const tagOf = (region: string): string => `region:${region}`;

@@ -3,8 +3,10 @@ import { clientSideCache, trackingOf } from '@redcache/core/node-redis';
 import { createClient } from 'redis';
 
 const RECONNECT_EVERY_MS = 100;
-/** Longer than any run that someone watches: nothing expires while it runs, but all does one day. */
-const TTL = '2h';
+/** Longer than the database is ever stopped; what is left in Redis ends this long after the run. */
+const GRACE = '1h';
+/** As long as a stale read is allowed to be; a machine that others use is slower than Redis. */
+const TIMEOUT = { redis: '2s' } as const;
 
 /** A process's way to the cache. */
 export interface Link extends AsyncDisposable {
@@ -13,10 +15,16 @@ export interface Link extends AsyncDisposable {
   pushes(): number;
 }
 
+export interface LinkOptions {
+  readonly url: string;
+  readonly namespace: string;
+  /** Until a value is loaded anew, behind those who read it. */
+  readonly ttlMs: number;
+}
+
 /** Throws: if Redis does not answer. `onLoss` is told whenever an established connection is lost. */
 export async function openLink(
-  url: string,
-  namespace: string,
+  { url, namespace, ttlMs }: LinkOptions,
   onLoss: () => void = () => {},
 ): Promise<Link> {
   const client = createClient({
@@ -34,7 +42,7 @@ export async function openLink(
     connected = false;
   });
   await client.connect();
-  const cache = createCache({ client, namespace, ttl: TTL });
+  const cache = createCache({ client, namespace, ttl: ttlMs, grace: GRACE, timeout: TIMEOUT });
   return {
     cache,
     pushes: () => trackingOf(client).stats().pushes,

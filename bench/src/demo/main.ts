@@ -8,6 +8,7 @@ import { Fleet } from './fleet.ts';
 import { count, counted } from './format.ts';
 import { keyOf, namespaceOf } from './keys.ts';
 import { openLink } from './link.ts';
+import { Maintenance } from './maintenance.ts';
 import { type DemoOptions, HELP, parseOptions } from './options.ts';
 import { Outage } from './outage.ts';
 import { Overlaps } from './overlap.ts';
@@ -31,6 +32,11 @@ import { Zipf } from './zipf.ts';
  */
 const BOUND_MS = 2000;
 const SKEW = 1;
+/** Values age some times in a run, and once while the database is stopped, which it is for longer. */
+const TTL_RATIO = 0.15;
+const LONGEST_TTL_MS = 4000;
+const STOPPED_RATIO = 1.25;
+const RETRY_MS = 100;
 
 /** Runs the demo; answers the exit code. */
 export async function demo(args: readonly string[]): Promise<number> {
@@ -56,23 +62,42 @@ async function run(options: DemoOptions): Promise<number> {
   const codes = shuffled(database.codes, random);
   const zipf = new Zipf(codes.length, SKEW);
   const namespace = namespaceOf(process.pid, nowMs());
-  await using link = await openLink(ground.url, namespace);
+  const runMs = options.seconds * 1e3;
+  const ttlMs = Math.min(runMs * TTL_RATIO, LONGEST_TTL_MS);
+  await using link = await openLink({ url: ground.url, namespace, ttlMs });
   const staleness = new Staleness();
   const overlaps = new Overlaps();
-  const runMs = options.seconds * 1e3;
   const outage = options.killRedis ? new Outage(ground, runMs) : undefined;
   const tally = new Tally({
     staleness,
     overlaps,
     keys: codes.map(keyOf),
     boundMs: BOUND_MS,
-    onRead: (read) => outage?.see(read),
+    onRead: (read) => {
+      outage?.see(read);
+      maintenance?.see(read);
+    },
   });
   const writer = new Writer({
     ...{ database, cache: link.cache, staleness, overlaps, codes, zipf, random },
     writesPerSecond: options.writeRate,
   });
-  await using fleet = new Fleet(tasksOf(options, { url: ground.url, codes, namespace }), {
+  // A country that was updated last has no value until it is read again, or loaded here.
+  const loadAll = (quiet: boolean) =>
+    warm({ cache: link.cache, database, codes, signal: end.signal, quiet });
+  const maintenance = options.stopDatabase
+    ? new Maintenance({
+        database,
+        forMs: ttlMs * STOPPED_RATIO,
+        prepare: async () => {
+          await writer.pause();
+          while (!end.isEarly && !(await loadAll(true).catch(() => undefined)))
+            await end.after(RETRY_MS);
+        },
+        resume: () => writer.resume(),
+      })
+    : undefined;
+  await using fleet = new Fleet(tasksOf(options, { url: ground.url, codes, namespace, ttlMs }), {
     query: (code) => database.country(code),
     onReport: (report) => tally.add(report),
     onLost: (reason) => end.failed(reason),
@@ -82,47 +107,49 @@ async function run(options: DemoOptions): Promise<number> {
   const warmed =
     options.isCold || end.isEarly
       ? undefined
-      : await warm({ cache: link.cache, database, codes, signal: end.signal }).catch(
-          (error: unknown) => {
-            end.failed(error);
-            return undefined;
-          },
-        );
+      : await loadAll(false).catch((error: unknown) => {
+          end.failed(error);
+          return undefined;
+        });
   if (end.isEarly) {
     console.error(['redcache demo: ended before it began', ...end.errors].join('\n  '));
     return end.errors.length === 0 ? 130 : 1;
   }
 
   const screen = new Screen(options.seconds);
-  const snapshots = new Snapshots(tally, writer, outage);
+  const snapshots = new Snapshots(tally, writer, { outage, maintenance });
   const drawing = setInterval(() => screen.show(snapshots.take()), screen.everyMs);
   const startedAtMs = nowMs();
   fleet.start();
   writer.start(end.failed);
   outage?.start(end.failed);
+  maintenance?.start(runMs, end.failed);
   await end.after(runMs);
   const ranMs = nowMs() - startedAtMs;
   clearInterval(drawing);
-  // Redis is brought back first, so that every read and every delete can end.
-  await outage?.stop();
+  // Both are brought back first, so that every read and every delete can end.
+  await Promise.all([outage?.stop(), maintenance?.stop()]);
   await Promise.all([fleet.stop(), writer.stop()]);
   if (!ground.isOwn) await removeKeys(ground.url, namespace);
 
   const flaws = flawsOf({
-    ...{ tally, outage, errors: end.errors, interrupted: end.isEarly },
+    ...{ tally, outage, maintenance, errors: end.errors, interrupted: end.isEarly },
     confirmed: writer.confirmed,
     hasWriter: options.writeRate > 0,
   });
   const { processes } = options;
   const story = { processes, countries: codes.length, ranMs, boundMs: BOUND_MS, queryMs, warmed };
-  process.stdout.write(`${summaryOf({ ...story, tally, writer, outage, flaws })}\n`);
+  const queries = database.selects;
+  process.stdout.write(
+    `${summaryOf({ ...story, queries, tally, writer, outage, maintenance, flaws })}\n`,
+  );
   end.close();
   return flaws.length === 0 ? 0 : 1;
 }
 
 function tasksOf(
   { processes, readRate, seed }: DemoOptions,
-  common: Pick<ReaderTask, 'url' | 'codes' | 'namespace'>,
+  common: Pick<ReaderTask, 'url' | 'codes' | 'namespace' | 'ttlMs'>,
 ): ReaderTask[] {
   return Array.from({ length: processes }, (_, i) => ({
     ...{ ...common, process: i + 1, skew: SKEW, readRate },

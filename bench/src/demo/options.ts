@@ -11,6 +11,8 @@ export interface DemoOptions {
   /** A running Redis to use; else REDIS_URL or a server of the demo's own. */
   readonly url: string | undefined;
   readonly killRedis: boolean;
+  /** The database answers nobody for a while, in a run that is long enough and keeps its Redis. */
+  readonly stopDatabase: boolean;
   /** Begins with nothing in Redis. */
   readonly isCold: boolean;
 }
@@ -22,7 +24,8 @@ export const HELP = `Usage: npm start -- [options]
 
 Reader processes ask for countries through @redcache/cache-aside while a writer updates them in SQL
 and deletes their keys. Every read is checked. Ends with a summary, and with exit code 0 only if no
-read was stale beyond the bound and no key was loaded twice at a time.
+read was stale beyond the bound, no key was loaded twice at a time, and none failed. In the second half
+the database is stopped for a while: what ages meanwhile is served on.
 
   --processes N    reader processes, 1 to 64 (default 4)
   --seconds N      how long it runs, 1 to 3600 (default 20)
@@ -31,7 +34,8 @@ read was stale beyond the bound and no key was loaded twice at a time.
   --seed N         another sequence of keys (default 1)
   --url URL        use this running Redis, not one of its own; only keys that begin with
                    redcache-demo: are touched (REDIS_URL in the environment does the same)
-  --kill-redis     kill its own Redis in the middle and start it again a little later
+  --kill-redis     kill its own Redis in the middle and start it again a little later; the database
+                   is not stopped then
   --cold           begin with nothing in Redis; else all countries are loaded before the first read
   --help           this text
 `;
@@ -44,7 +48,7 @@ export function parseOptions(args: readonly string[]): Request {
   const killRedis = values['kill-redis'] ?? false;
   if (url !== undefined && killRedis)
     throw new UsageError('--kill-redis kills a server of its own, so it does not go with --url');
-  const options: DemoOptions = {
+  const options: Omit<DemoOptions, 'stopDatabase'> = {
     processes: wholeNumber('--processes', values.processes ?? '4', 1, 64),
     seconds: wholeNumber('--seconds', values.seconds ?? '20', 1, 3600),
     readRate: wholeNumber('--read-rate', values['read-rate'] ?? '5000', 1, 200_000),
@@ -56,11 +60,14 @@ export function parseOptions(args: readonly string[]): Request {
   };
   if (killRedis && options.seconds < SECONDS_TO_KILL)
     throw new UsageError(`--kill-redis needs --seconds ${SECONDS_TO_KILL} or more`);
-  return { is: 'run', ...options };
+  const stopDatabase = !killRedis && options.seconds >= SECONDS_TO_STOP;
+  return { is: 'run', ...options, stopDatabase };
 }
 
 /** Below this there is no time for Redis to be there, away, and back. */
 const SECONDS_TO_KILL = 4;
+/** Nor below this for values to age. */
+const SECONDS_TO_STOP = 3;
 
 function parse(args: readonly string[]) {
   return parseUsage({

@@ -12,6 +12,7 @@ export interface ReaderTask {
   readonly codes: readonly string[];
   readonly skew: number;
   readonly namespace: string;
+  readonly ttlMs: number;
   readonly readRate: number;
   readonly seed: number;
 }

@@ -1,8 +1,9 @@
 /**
- * Where the answer of a read came from: this process's memory; Redis, or a load that another caller
- * ran meanwhile; a loader that this read ran.
+ * Where the answer of a read came from: this process's memory; a copy that had aged, which is served
+ * while another is loaded; Redis, or a load that another caller ran meanwhile; a loader that this read
+ * ran.
  */
-const SOURCES = ['local', 'shared', 'loaded'] as const;
+const SOURCES = ['local', 'aged', 'shared', 'loaded'] as const;
 export type Source = (typeof SOURCES)[number];
 
 /** One finished read. */

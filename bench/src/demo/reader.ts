@@ -1,15 +1,15 @@
 // A reader process: asks the cache for countries at a steady rate, and reports every single read.
 import { subscribe } from 'node:diagnostics_channel';
-import type { CacheChannels } from '@redcache/cache-aside';
+import type { CacheChannels, Found } from '@redcache/cache-aside';
 import { assertNever } from '@redcache/core/toolkit';
 import { nowMs } from '../now.ts';
 import type { Country } from './database.ts';
-import { keyOf } from './keys.ts';
+import { keyOf, tagOf } from './keys.ts';
 import { openLink } from './link.ts';
 import type { LoaderRun } from './overlap.ts';
 import type { FromReader, ReaderTask, ToReader } from './protocol.ts';
 import { seededRandom } from './random.ts';
-import { ReadLog } from './read-log.ts';
+import { ReadLog, type Source } from './read-log.ts';
 import { Zipf } from './zipf.ts';
 
 const REPORT_EVERY_MS = 100;
@@ -20,6 +20,9 @@ const task = JSON.parse(process.argv[2] ?? '') as ReaderTask;
 const keys = task.codes.map(keyOf);
 const zipf = new Zipf(task.codes.length, task.skew);
 const random = seededRandom(task.seed);
+
+/** So that a whole region can be dropped by one command. */
+const TAGGED = { tags: ({ region }: Country): string[] => [tagOf(region)] };
 
 const log = new ReadLog();
 let failures: string[] = [];
@@ -65,7 +68,7 @@ process.on('message', (message: ToReader) => {
   }
 });
 
-const link = await openLink(task.url, task.namespace, () => lossesAtMs.push(nowMs()));
+const link = await openLink(task, () => lossesAtMs.push(nowMs()));
 const { cache } = link;
 subscribe('redcache:cache:unavailable', (message) => {
   const { key } = message as CacheChannels['redcache:cache:unavailable'];
@@ -97,22 +100,32 @@ async function read(index: number): Promise<void> {
   const key = keys[index] as string;
   let loadedHere = false;
   underWay += 1;
-  const isLocal = cache.peek(key).hit;
   const beganAtMs = nowMs();
   try {
-    const country = await cache.get<Country>(key, () => {
-      loadedHere = true;
-      return load(index, beganAtMs);
-    });
+    const found = await cache.getEntry<Country>(
+      key,
+      () => {
+        loadedHere = true;
+        return load(index, beganAtMs);
+      },
+      TAGGED,
+    );
     const tookMs = nowMs() - beganAtMs;
-    if (country === undefined) throw new Error(`${key} is absent, but every country is there`);
-    const source = loadedHere ? 'loaded' : isLocal ? 'local' : 'shared';
-    log.add({ key: index, version: country.version, beganAtMs, tookMs, source });
+    if (found.value === undefined) throw new Error(`${key} is absent, but every country is there`);
+    const { version } = found.value;
+    log.add({ key: index, version, beganAtMs, tookMs, source: sourceOf(found, loadedHere) });
   } catch (error) {
     failures.push(String(error));
   } finally {
     underWay -= 1;
   }
+}
+
+/** A loader may have run for this read and not be its answer: behind a value that had aged. */
+function sourceOf({ source, remainingMs }: Found<Country>, loadedHere: boolean): Source {
+  if (source === 'loader') return loadedHere ? 'loaded' : 'shared';
+  if (remainingMs === 0) return 'aged';
+  return source === 'local' ? 'local' : 'shared';
 }
 
 /** Has the query run where the database is. */

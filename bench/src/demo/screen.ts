@@ -47,6 +47,7 @@ function lineOf(now: Snapshot): string {
     `${(now.elapsedMs / 1e3).toFixed(0).padStart(4)} s`,
     `${count(now.readsPerSecond)} reads/s`,
     `memory ${percent(now.local, now.reads)}`,
+    `aged ${percent(now.aged, now.reads)}`,
     `Redis ${percent(now.shared, now.reads)}`,
     `loads ${count(now.loads)} (${count(now.reads - now.loads)} saved)`,
     `invalidations ${count(now.pushes)}`,
@@ -54,16 +55,17 @@ function lineOf(now: Snapshot): string {
     `wait ${both(now.waitMs)}`,
     `stale ${count(now.stale)}`,
     `double loads ${count(now.doubleLoads)}`,
-    ...(now.redisIsAway ? ['Redis is away'] : []),
+    ...troublesOf(now),
   ].join(' · ');
 }
 
 function tableOf(now: Snapshot, seconds: number): string[] {
   const elapsed = `${(now.elapsedMs / 1e3).toFixed(1)} of ${seconds} s`;
-  const away = now.redisIsAway ? paint(['yellow', 'bold'], '   Redis is away') : '';
+  const troubles = troublesOf(now).map((trouble) => paint(['yellow', 'bold'], `   ${trouble}`));
   const rows: [label: string, value: string, note: string][] = [
     ['reads', count(now.reads), `${count(now.readsPerSecond)}/s`],
     ['  from memory', count(now.local), percent(now.local, now.reads)],
+    ['  aged, served on', count(now.aged), percent(now.aged, now.reads)],
     ['  from Redis, or waited', count(now.shared), percent(now.shared, now.reads)],
     ['loads', count(now.loads), `${count(now.reads - now.loads)} saved`],
     ['updates', count(now.updates), `${count(now.pushes)} invalidations received`],
@@ -74,10 +76,15 @@ function tableOf(now: Snapshot, seconds: number): string[] {
     ['double loads', alarming(now.doubleLoads), ''],
   ];
   return [
-    `${paint('bold', elapsed)}${away}`,
+    `${paint('bold', elapsed)}${troubles.join('')}`,
     ...rows.map(([label, value, note]) => `  ${label.padEnd(24)}${pad(value)}  ${note}`),
   ];
 }
+
+const troublesOf = (now: Snapshot): string[] => [
+  ...(now.redisIsAway ? ['Redis is away'] : []),
+  ...(now.databaseIsStopped ? ['the database is stopped'] : []),
+];
 
 /** To the right of ten columns, colours not counted. */
 function pad(value: string): string {

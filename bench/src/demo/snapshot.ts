@@ -1,5 +1,6 @@
 import { nowMs } from '../now.ts';
 import type { Latency } from './latency.ts';
+import type { Maintenance } from './maintenance.ts';
 import type { Outage } from './outage.ts';
 import type { Tally } from './tally.ts';
 import type { Writer } from './writer.ts';
@@ -10,6 +11,7 @@ export interface Snapshot {
   readonly readsPerSecond: number;
   readonly reads: number;
   readonly local: number;
+  readonly aged: number;
   readonly shared: number;
   readonly loads: number;
   readonly updates: number;
@@ -21,6 +23,7 @@ export interface Snapshot {
   readonly stale: number;
   readonly doubleLoads: number;
   readonly redisIsAway: boolean;
+  readonly databaseIsStopped: boolean;
 }
 
 export interface Percentiles {
@@ -28,19 +31,25 @@ export interface Percentiles {
   readonly p99: number;
 }
 
+/** What is taken away in the middle of the run, if anything. */
+export interface Troubles {
+  readonly outage: Outage | undefined;
+  readonly maintenance: Maintenance | undefined;
+}
+
 /** Takes snapshots, one after the other. */
 export class Snapshots {
   readonly #tally: Tally;
   readonly #writer: Writer;
-  readonly #outage: Outage | undefined;
+  readonly #troubles: Troubles;
   readonly #startedAtMs = nowMs();
   #lastAtMs = this.#startedAtMs;
   #lastReads = 0;
 
-  constructor(tally: Tally, writer: Writer, outage: Outage | undefined) {
+  constructor(tally: Tally, writer: Writer, troubles: Troubles) {
     this.#tally = tally;
     this.#writer = writer;
-    this.#outage = outage;
+    this.#troubles = troubles;
   }
 
   take(): Snapshot {
@@ -58,6 +67,7 @@ export class Snapshots {
       readsPerSecond,
       reads,
       local: bySource.local.count,
+      aged: bySource.aged.count,
       shared: bySource.shared.count,
       loads: tally.loads,
       updates: this.#writer.confirmed,
@@ -68,7 +78,8 @@ export class Snapshots {
       worstLatenessMs: tally.worstLatenessMs,
       stale: tally.staleCount,
       doubleLoads: tally.doubleLoadCount,
-      redisIsAway: this.#outage?.isNow ?? false,
+      redisIsAway: this.#troubles.outage?.isNow ?? false,
+      databaseIsStopped: this.#troubles.maintenance?.isNow ?? false,
     };
   }
 }

@@ -1,6 +1,7 @@
 import type { WarmProgress } from '@redcache/cache-aside';
 import { count, counted, percent, time } from './format.ts';
 import type { Latency } from './latency.ts';
+import type { Maintenance } from './maintenance.ts';
 import type { Outage } from './outage.ts';
 import { paint } from './screen.ts';
 import type { Tally } from './tally.ts';
@@ -11,6 +12,8 @@ export interface Story {
   readonly countries: number;
   readonly ranMs: number;
   readonly boundMs: number;
+  /** Queries that were run for loaders. */
+  readonly queries: number;
   /** What one query takes when the database has nothing else to do. */
   readonly queryMs: number;
   /** What was loaded before the first read, if anything. */
@@ -18,6 +21,7 @@ export interface Story {
   readonly tally: Tally;
   readonly writer: Writer;
   readonly outage: Outage | undefined;
+  readonly maintenance: Maintenance | undefined;
   readonly flaws: readonly string[];
 }
 
@@ -32,10 +36,11 @@ export function summaryOf(story: Story): string {
     ),
     ...warming(story.warmed),
     ...reads(story.tally, ranMs),
-    ...database(story.tally, story.queryMs, story.warmed),
+    ...database(story.tally, story.queries, story.queryMs),
     ...updates(story.writer, story.tally, countries),
     ...correctness(story.tally, story.boundMs),
     ...(story.outage === undefined ? [] : redis(story.outage)),
+    ...(story.maintenance === undefined ? [] : maintenance(story.maintenance)),
     '',
     ...(flaws.length === 0
       ? [paint(['green', 'bold'], 'All as promised.')]
@@ -62,14 +67,14 @@ function reads({ reads, bySource }: Tally, ranMs: number): string[] {
   return [
     row('reads', `${count(reads)}, ${count((reads * 1e3) / ranMs)} a second`),
     part("from the process's memory", bySource.local),
+    part('had aged, and were served while another copy was loaded', bySource.aged),
     part('from Redis, or waited for the load of another', bySource.shared),
     part('ran the loader', bySource.loaded),
   ];
 }
 
-function database({ reads, loads }: Tally, queryMs: number, warmed: Story['warmed']): string[] {
+function database({ reads }: Tally, queries: number, queryMs: number): string[] {
   const uncachedMs = reads * queryMs;
-  const queries = loads + (warmed ? warmed.loaded : 0);
   return [
     row(
       'SQL queries',
@@ -82,12 +87,20 @@ function database({ reads, loads }: Tally, queryMs: number, warmed: Story['warme
 }
 
 function updates(writer: Writer, { counters }: Tally, countries: number): string[] {
-  const { confirmed, repeatedDeletes } = writer;
+  const { confirmed, regions, repeatedDeletes } = writer;
   return [
     row(
       'updates',
       `${count(confirmed)} among ${count(countries)} countries: the row in SQL, then its key in the cache`,
     ),
+    ...(regions.confirmed > 0
+      ? [
+          more(
+            `${counted(regions.confirmed, 'region')} at once, ${counted(regions.rows, 'row')}: ` +
+              'one statement in SQL, then one tag in the cache',
+          ),
+        ]
+      : []),
     more(`${counted(counters.pushes, 'invalidation')} received by the readers`),
     ...(repeatedDeletes > 0
       ? [
@@ -129,5 +142,16 @@ function redis({ awayMs, readsMeanwhile, loadedMeanwhile, cachingAgainAfterMs }:
         ? 'no read was answered from memory after that'
         : `answered from memory again ${time(cachingAgainAfterMs)} after its new start`,
     ),
+  ];
+}
+
+function maintenance({ stoppedMs, readsMeanwhile, agedMeanwhile }: Maintenance): string[] {
+  if (stoppedMs === undefined) return [row('database', 'was not stopped')];
+  return [
+    row(
+      'database',
+      `stopped for ${time(stoppedMs)}, in which ${counted(readsMeanwhile, 'read')} went on`,
+    ),
+    more(`${count(agedMeanwhile)} of them got what had aged, by grace`),
   ];
 }

@@ -29,10 +29,11 @@ export class Tally {
   readonly all = new Latency();
   readonly bySource: Readonly<Record<Source, Latency>> = {
     local: new Latency(),
+    aged: new Latency(),
     shared: new Latency(),
     loaded: new Latency(),
   };
-  /** Reads that were not answered from the process's memory at once. */
+  /** Reads that were answered neither from the process's memory nor by what had aged. */
   readonly waits = new Latency();
   /** The same of late: since somebody last looked. */
   readonly recent = { all: new Latency(), waits: new Latency() };
@@ -98,7 +99,7 @@ export class Tally {
   }
 
   #addRead(process: number, read: Read): void {
-    const isWait = read.source !== 'local';
+    const isWait = read.source === 'shared' || read.source === 'loaded';
     for (const { all, waits } of [this, this.recent]) {
       all.add(read.tookMs);
       if (isWait) waits.add(read.tookMs);

@@ -1,10 +1,12 @@
 import { counted, time } from './format.ts';
+import type { Maintenance } from './maintenance.ts';
 import type { Outage } from './outage.ts';
 import type { Tally } from './tally.ts';
 
 export interface Observed {
   readonly tally: Tally;
   readonly outage: Outage | undefined;
+  readonly maintenance: Maintenance | undefined;
   /** Updates that were confirmed, and whether there should be any. */
   readonly confirmed: number;
   readonly hasWriter: boolean;
@@ -19,7 +21,7 @@ export interface Observed {
  * read, cached or written, is wrong as well: it must not pass for a proof.
  */
 export function flawsOf(observed: Observed): string[] {
-  const { tally, outage, confirmed, hasWriter, interrupted, errors } = observed;
+  const { tally, outage, maintenance, confirmed, hasWriter, interrupted, errors } = observed;
   const flaws = [...errors];
   if (tally.staleCount > 0)
     flaws.push(
@@ -52,6 +54,14 @@ export function flawsOf(observed: Observed): string[] {
     else if (outage.readsMeanwhile === 0) flaws.push('no read was answered while Redis was away');
     else if (outage.cachingAgainAfterMs === undefined)
       flaws.push('no read was answered from memory after Redis had come back');
+  }
+  if (maintenance !== undefined) {
+    if (maintenance.stoppedMs === undefined)
+      flaws.push('the database was to be stopped, and was not');
+    else if (maintenance.readsMeanwhile === 0)
+      flaws.push('no read was answered while the database was stopped');
+    else if (maintenance.agedMeanwhile === 0)
+      flaws.push('nothing that had aged was served while the database was stopped');
   }
   return flaws;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Aside, type AsideName, type Load, openAside } from '../asides/aside.ts';
+import { sourceOf, type TellingCache } from '../caches/cache.ts';
+import { openTelling, type TellingLibrary } from '../caches/libraries.ts';
 import { openGround } from '../ground.ts';
 import type { Work } from '../roles.ts';
 
@@ -16,11 +17,25 @@ const LOAD_MS = 20;
 /** After that a message of any bus is there. */
 const HEARD_MS = 50;
 
-/** Goes through trouble; arguments: URL, namespace, and the ways that do. It ends with its process. */
+/** What the source has, for any key, and how long it takes to say so. */
+const source = { value: 1, loadMs: 0 };
+
+/** Goes through trouble; arguments: URL, namespace, and the libraries that do. It ends with its process. */
 export async function troubledRole(...args: string[]): Promise<Work> {
-  const [url, namespace, ...names] = args as [string, string, ...AsideName[]];
-  const openAll = (at: string): Promise<readonly Aside[]> =>
-    Promise.all(names.map((name) => openAside(name, at, namespace)));
+  const [url, namespace, ...libraries] = args as [string, string, ...TellingLibrary[]];
+  const load = async (): Promise<unknown> => {
+    const { value, loadMs } = source;
+    if (loadMs > 0) await sleep(loadMs);
+    return value;
+  };
+  const bounds = { ttlMs: 600_000, maxEntries: 10_000, outlivesServer: true };
+  const openAll: OpenAll = (at) =>
+    Promise.all(
+      libraries.map(async (library) => ({
+        cache: await openTelling(library, { url: at, namespace, ...bounds, ...sourceOf(load) }),
+        keyOf: (name) => `${namespace}:${library}:${name}`,
+      })),
+    );
   return async (given) => {
     const task = given as TroubledTask;
     if (task.is === 'settle') return settle(task.trouble, openAll);
@@ -28,41 +43,40 @@ export async function troubledRole(...args: string[]): Promise<Work> {
   };
 }
 
+interface Troubled {
+  readonly cache: TellingCache;
+  readonly keyOf: (name: string) => string;
+}
+type OpenAll = (url: string) => Promise<readonly Troubled[]>;
+
 /** On a server of its own. */
-async function settle(
-  trouble: Trouble,
-  openAll: (url: string) => Promise<readonly Aside[]>,
-): Promise<readonly (readonly number[])[]> {
+async function settle(trouble: Trouble, openAll: OpenAll): Promise<readonly (readonly number[])[]> {
   await using ground = await openGround({ mustBeOwn: true });
-  const asides = await openAll(ground.url);
+  const all = await openAll(ground.url);
   // Whatever is done once is done.
-  await Promise.all(asides.map((aside) => aside.get('warm', () => 1)));
+  await Promise.all(all.map(({ cache, keyOf }) => cache.get(keyOf('warm'))));
   await (trouble === 'hung' ? ground.pause() : ground.kill());
   try {
     // All at once: they wait, which disturbs nobody.
     return await Promise.all(
-      asides.map(async (aside) => [
-        await timeToSettle(aside, 'first'),
-        await timeToSettle(aside, 'next'),
+      all.map(async ({ cache, keyOf }) => [
+        await timeToSettle(cache, keyOf('first')),
+        await timeToSettle(cache, keyOf('next')),
       ]),
     );
   } finally {
-    for (const aside of asides) aside.destroy();
+    for (const { cache } of all) cache.destroy();
     await ground.resume();
   }
 }
 
 /** Until it has answered or thrown. */
-async function timeToSettle(aside: Aside, key: string): Promise<number> {
+async function timeToSettle(cache: TellingCache, key: string): Promise<number> {
   const beginMs = performance.now();
   const over = new AbortController();
+  const asked = async (): Promise<unknown> => cache.get(key);
   await Promise.race([
-    aside
-      .get(key, () => 1)
-      .then(
-        () => undefined,
-        () => undefined,
-      ),
+    asked().catch(() => undefined),
     sleep(GIVEN_UP_MS, undefined, { signal: over.signal }).catch(() => undefined),
   ]);
   over.abort();
@@ -72,17 +86,17 @@ async function timeToSettle(aside: Aside, key: string): Promise<number> {
 /** `loading` and `telling`: as if in two processes. */
 async function race(
   races: number,
-  loading: readonly Aside[],
-  telling: readonly Aside[],
+  loading: readonly Troubled[],
+  telling: readonly Troubled[],
 ): Promise<readonly number[]> {
   const shares: number[] = [];
-  for (const [place, one] of loading.entries()) {
+  for (const [place, { cache, keyOf }] of loading.entries()) {
     let stale = 0;
     for (let i = 0; i < races; i += 1)
-      stale += await staleAfter(one, telling[place] as Aside, `race:${i}`);
+      stale += await staleAfter(cache, (telling[place] as Troubled).cache, keyOf(`race:${i}`));
     shares.push(stale / (2 * races));
   }
-  for (const aside of [...loading, ...telling]) aside.destroy();
+  for (const { cache } of [...loading, ...telling]) cache.destroy();
   return shares;
 }
 
@@ -90,19 +104,20 @@ async function race(
  * The source changes while one process loads, and the other says so to all. Afterwards either is
  * asked again. Answers how many of the two answers are what the source was before.
  */
-async function staleAfter(loading: Aside, telling: Aside, key: string): Promise<number> {
-  let source = 1;
-  const slow: Load = async () => {
-    const read = source;
-    await sleep(LOAD_MS);
-    return read;
-  };
-  const first = loading.get(key, slow);
+async function staleAfter(
+  loading: TellingCache,
+  telling: TellingCache,
+  key: string,
+): Promise<number> {
+  source.value = 1;
+  source.loadMs = LOAD_MS;
+  const first = loading.get(key);
   await sleep(LOAD_MS / 2);
-  source = 2;
+  source.value = 2;
+  source.loadMs = 0;
   await telling.invalidate(key);
   await first;
   await sleep(HEARD_MS);
-  const answers = [await loading.get(key, () => source), await telling.get(key, () => source)];
-  return answers.filter((answer) => Number(answer) !== source).length;
+  const answers = [await loading.get(key), await telling.get(key)];
+  return answers.filter((answer) => answer !== source.value).length;
 }

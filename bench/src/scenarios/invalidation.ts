@@ -1,4 +1,4 @@
-import { contenderOf } from '../asides/aside.ts';
+import { contenderOf } from '../caches/libraries.ts';
 import { BenchProcess } from '../child-process.ts';
 import type { Effort } from '../harness.ts';
 import { type Panel, panelOf } from '../panel.ts';
@@ -10,7 +10,7 @@ import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
 
 /** The first is what the others are compared with. */
-const ASIDES = ['publish', 'client.get, redcache', 'redcache', 'bentocache'] as const;
+const LIBRARIES = ['publish', 'client.get, written elsewhere', 'redcache', 'bentocache'] as const;
 const PROCESSES = [1, 4, 8] as const;
 /** Writes of a round. Of a hundred times the 99th is not yet the longest. */
 const WRITES: Readonly<Record<Effort['name'], number>> = { full: 100, quick: 10 };
@@ -28,23 +28,23 @@ type Holders = ProcessGroup<HolderTask, number>;
 
 async function runInvalidation(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
-  const args = [url, namespace, ...ASIDES];
+  const args = [url, namespace, ...LIBRARIES];
   try {
     await using writer: Holder = await BenchProcess.start('holder', ...args);
     // All ways are in all processes: those that are not measured have nothing to do.
     await using holders: Holders = await ProcessGroup.start(
       'holder',
-      Array.from({ length: Math.max(...PROCESSES) }, () => [url, namespace, ...ASIDES]),
+      Array.from({ length: Math.max(...PROCESSES) }, () => [url, namespace, ...LIBRARIES]),
     );
     const panels: Panel[] = [];
     let keys = 0;
     for (const processes of PROCESSES) {
       const rounds = Math.ceil(effort.rounds * ROUNDS_PART);
-      const figures = await inTurn([...ASIDES, ASIDES[0]], rounds, async (aside) => {
+      const figures = await inTurn([...LIBRARIES, LIBRARIES[0]], rounds, async (library) => {
         const latenciesMs: number[] = [];
         for (let i = 0; i < WRITES[effort.name]; i += 1) {
           keys += 1;
-          const task = { is: 'hold', aside, key: `key:${keys}` } as const;
+          const task = { is: 'hold', library, key: `key:${keys}` } as const;
           latenciesMs.push(...(await measure(holders, processes, writer, task)));
         }
         return latenciesMs;
@@ -73,7 +73,7 @@ async function measure(
   const beginMs = await writer.ask({ ...task, is: 'invalidate' });
   const latenciesMs = (await Promise.all(ends)).map((endMs) => endMs - beginMs);
   if (latenciesMs.some((ms) => ms < 0))
-    throw new Error(`${task.aside}: a copy was gone before anybody had written`);
+    throw new Error(`${task.library}: a copy was gone before anybody had written`);
   return latenciesMs;
 }
 
@@ -86,7 +86,7 @@ function panelsOf(
     unit: 'ms',
     better: 'less',
   } as const;
-  const contenders = ASIDES.map(contenderOf);
+  const contenders = LIBRARIES.map(contenderOf);
   return [
     panelOf({ ...head, figure: 'p50' }, contenders, figures, (each) => quantile(each, 0.5)),
     panelOf({ ...head, figure: 'p99' }, contenders, figures, (each) => quantile(each, 0.99)),

@@ -1,4 +1,4 @@
-import { type AsideName, contenderOf } from '../asides/aside.ts';
+import { contenderOf, type TellingLibrary } from '../caches/libraries.ts';
 import { BenchProcess } from '../child-process.ts';
 import type { Effort } from '../harness.ts';
 import { type Panel, panelOf } from '../panel.ts';
@@ -9,8 +9,8 @@ import { GIVEN_UP_MS, type Trouble, type TroubledTask } from '../roles/troubled.
 import type { Findings, Scenario } from '../scenario.ts';
 
 /** Those with a loader. Ours is the first. */
-const ASIDES = ['redcache', 'bentocache', 'layered-loader'] as const satisfies AsideName[];
-const CONTENDERS = ASIDES.map(contenderOf);
+const LIBRARIES = ['redcache', 'bentocache', 'layered-loader'] as const satisfies TellingLibrary[];
+const CONTENDERS = LIBRARIES.map(contenderOf);
 
 const TROUBLES: Readonly<Record<Trouble, string>> = {
   hung: 'Redis hangs (SIGSTOP)',
@@ -51,7 +51,7 @@ async function runTrouble(url: string, effort: Effort): Promise<Findings> {
       'troubled',
       url,
       namespace,
-      ...ASIDES,
+      ...LIBRARIES,
     );
     return await troubled.ask(task);
   }
@@ -62,7 +62,7 @@ function settlingPanels(
   setting: string,
   rounds: readonly (readonly (readonly number[])[])[],
 ): readonly Panel[] {
-  const figures = ASIDES.map((_, place) =>
+  const figures = LIBRARIES.map((_, place) =>
     rounds.map((round) => round[place] as readonly number[]),
   );
   const head = { setting, unit: 'ms', better: 'less' } as const;

@@ -87,7 +87,11 @@ export class Cache {
     const uncertain = new UncertainKeys(keyspace, clock);
     const counters = new Counters();
     const writes = new FencedWrites({ engine, keyspace, uncertain, counters });
-    const groups = new Groups({ engine, redis: keyspace, writes, prefix });
+    const groups = new Groups({
+      ...{ engine, redis: keyspace, writes, prefix },
+      isUncertain: (key) => uncertain.has(key),
+      onInvalidated: () => reader.detachAll(),
+    });
     const { maxLoadsWithoutRedis, policy } = settings;
     const instruments = new Instruments(engine.clock);
     const shared = { engine, keyspace, groups, uncertain };
@@ -126,8 +130,8 @@ export class Cache {
   get<V>(key: string, loader?: Loader<V>, options?: GetOptions<V>): Promise<V | undefined> {
     if (options === undefined && typeof key === 'string') {
       const shelf = this.#shelf;
-      const copy = shelf.plain(shelf.keyOf(key));
-      if (copy !== undefined) return Promise.resolve(shelf.handOut(copy.value) as V);
+      const value = shelf.plain(shelf.keyOf(key));
+      if (value !== undefined) return value as Promise<V | undefined>;
     }
     return this.#get(key, loader, options);
   }
@@ -189,7 +193,8 @@ export class Cache {
   ): Promise<WarmProgress> {
     this.#check('warm', []);
     if (typeof loadMany !== 'function') throw new ConfigError('warm: loadMany must be a function');
-    return this.#shelf.warm(keys, loadSeveral(loadMany), options);
+    const load = loadSeveral(loadMany);
+    return this.#shelf.warm({ source: keys, apart: false, loadOf: () => load }, options);
   }
 
   /**
@@ -218,6 +223,7 @@ export class Cache {
   /**
    * Writes many values, as {@link set} does, each by itself.
    *
+   * Sends: `SET` for each key, and EVALSHA `keep-epoch` for each tag, however many values carry it.
    * Throws: `BatchError` saying which keys failed, and why; otherwise as {@link set}.
    */
   async setMany<V>(
@@ -232,10 +238,12 @@ export class Cache {
   /**
    * Writes through: takes the lock of the key, calls `writer`, which writes the source of truth and
    * answers the value that is there now, and stores that. One writer of a key runs at a time across the
-   * fleet. Nothing in Redis is touched before it has succeeded: if it fails, the value and the time it
-   * has left stand as they are. A load or refresh that began before is not stored.
+   * fleet. No value in Redis is touched before it has succeeded: if it fails, the value and the time it
+   * has left stand as they are. A load or refresh that began before is not stored. If anything happens
+   * to the key meanwhile, such as a delete, it is deleted instead of stored.
    *
-   * Sends: what `acquire` and `release` of `@redcache/locks` do, and EVALSHA `store-held` (2 keys).
+   * Sends: what `acquire` and `release` of `@redcache/locks` do, EVALSHA `begin-write` (1 key) before and
+   * EVALSHA `store-held` (2 keys) after the writer.
    * Resolves: the value as every process reads it.
    * Time: `wait` for the lock; its lease is extended while the writer runs, however long that is.
    * Throws: the writer's own error; `AcquireTimeoutError`; `UnavailableError` if there is no connection.
@@ -305,7 +313,8 @@ export class Cache {
   /**
    * Lets the value be fresh for `ttl` from now on. Resolves whether there was one.
    *
-   * Sends: EVALSHA `touch` (1 key). Atomic. Every process reads the value anew.
+   * Sends: EVALSHA `touch` (1 key), then EVALSHA `keep-epoch` for each tag of the value. Atomic: each by
+   * itself. Every process reads the value anew.
    * Throws: `OutcomeUnknownError` if it went unanswered, as {@link delete}.
    */
   async touch(key: string, ttl: Duration): Promise<boolean> {

@@ -9,6 +9,7 @@ import { ConfigError } from '@redcache/core';
  * rc1 v <id> <codec> <ttlMs> <tailMs> <loadMs>[ <field>…]\n<encoded value>     a value
  * rc1 n <id> <ttlMs> <tailMs> <loadMs>[ <field>…]\n                            known to be absent
  * rc1 l <holder>\n                                   being loaded under the lease of <holder>
+ * rc1 w <id>\n                                       nothing, when a writer began
  *
  * field: z<algorithm>:<bytes>    the value is compressed, and has so many bytes when it is not
  *        e<epoch>                the epoch at which its load began
@@ -32,6 +33,8 @@ export type Stored =
     }
   | { readonly is: 'absent'; readonly header: Header }
   | { readonly is: 'loading'; readonly holder: string }
+  /** As good as nothing, but whatever happens to the key takes it away. */
+  | { readonly is: 'writing' }
   /** Another program's. */
   | { readonly is: 'foreign' }
   /** Written by redcache, but not so that this version could read it. */
@@ -76,7 +79,7 @@ export interface Facts {
 const MAX_TAGS_BYTES = 32 * 2 ** 10;
 
 /** What has no end before this is not searched any further. */
-const MAX_HEADER_BYTES = MAX_TAGS_BYTES + 2 ** 10;
+export const MAX_HEADER_BYTES: number = MAX_TAGS_BYTES + 2 ** 10;
 
 /** No header without tags is longer, so that one look into the bytes is enough for it. */
 const PLAIN_HEADER_BYTES = 160;
@@ -114,9 +117,28 @@ export function absentEnvelope(header: Header): string {
   return `rc1 n ${header.id} ${durations(header)}${fields(header)}\n`;
 }
 
+/** The same envelope, of another epoch: for what was made ready before its epoch was known, as of 0. */
+export function atEpoch(envelope: string | Buffer, epoch: number): string | Buffer {
+  const at = (head: string): string => head.replace(/ e0(?= t|\n)/, ` e${epoch}`);
+  if (typeof envelope === 'string') {
+    const end = envelope.indexOf('\n') + 1;
+    return at(envelope.slice(0, end)) + envelope.slice(end);
+  }
+  const end = envelope.indexOf('\n') + 1;
+  return Buffer.concat([
+    Buffer.from(at(envelope.toString('latin1', 0, end))),
+    envelope.subarray(end),
+  ]);
+}
+
 /** What stands in a key that is being loaded. `holder`: visible ASCII. */
 export function placeholder(holder: string): string {
   return `rc1 l ${holder}\n`;
+}
+
+/** What stands in a key that held nothing, while a writer runs; it is another one each time. */
+export function writeMark(): string {
+  return `rc1 w ${newId()}\n`;
 }
 
 function durations({ ttlMs, tailMs, loadMs }: Header): string {
@@ -161,11 +183,12 @@ function read(text: string): Stored {
   if (text.startsWith('v ', 4)) return readValue(scanner);
   if (text.startsWith('n ', 4)) return readAbsence(scanner);
   if (text.startsWith('l ', 4)) return readPlaceholder(scanner);
+  if (text.startsWith('w ', 4)) return readMark(scanner);
   return CUT_OFF_KIND.test(text) ? CUT_OFF : UNKNOWN_KIND;
 }
 
 const ANY_VERSION = /^rc\d{1,9} /;
-const CUT_OFF_KIND = /^rc1 [vnl]?$/;
+const CUT_OFF_KIND = /^rc1 [vnlw]?$/;
 const UNKNOWN_KIND = unreadable('its header is of a kind that this version does not know');
 
 function readValue(scanner: Scanner): Stored {
@@ -199,6 +222,11 @@ function readAbsence(scanner: Scanner): Stored {
 function readPlaceholder(scanner: Scanner): Stored {
   const holder = scanner.token();
   return scanner.sawEnd ? { is: 'loading', holder } : scanner.flaw;
+}
+
+function readMark(scanner: Scanner): Stored {
+  scanner.token();
+  return scanner.sawEnd ? { is: 'writing' } : scanner.flaw;
 }
 
 interface Fields {

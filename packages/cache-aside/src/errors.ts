@@ -22,7 +22,10 @@ export class SchemaError extends RedcacheError {
   }
 }
 
-/** The loader did not settle within `timeout.hard`. */
+/**
+ * The loader, or a schema that judges what it answered, did not settle within `timeout.hard`; or so many
+ * ran while Redis was away that it was not called by then.
+ */
 export class LoadTimeoutError extends RedcacheError {
   override readonly name = 'LoadTimeoutError';
 

@@ -35,9 +35,9 @@ export type { Source } from './read/answer.ts';
 export type { LoadContext, Loader, LoadMany, Loads } from './read/loader.ts';
 export type { Schema, SchemaInput, SchemaOutput } from './schema.ts';
 export type { CacheAsideStats, FamilyStats } from './stats.ts';
-export type { Keys } from './warm/key-source.ts';
-export type { WarmOptions } from './warm/options.ts';
-export type { OnProgress, WarmProgress } from './warm/progress.ts';
+export type { Ids, Keys } from './warm/key-source.ts';
+export type { FamilyWarmOptions, WarmOptions } from './warm/options.ts';
+export type { FamilyWarmProgress, OnProgress, WarmProgress } from './warm/progress.ts';
 export type {
   ManyWriter,
   ValueWriter,

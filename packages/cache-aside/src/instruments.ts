@@ -13,6 +13,8 @@ export interface LoadFacts {
   /** As their users name them, without the namespace. */
   readonly keys: readonly string[];
   readonly cause: LoadCause;
+  /** The name of the family that was asked; `undefined` for the cache itself. */
+  readonly family: string | undefined;
 }
 
 /** What came of it. */
@@ -27,6 +29,8 @@ export interface WaitFacts {
   readonly key: string;
   readonly cause: string;
   readonly ms: number;
+  /** As in {@link LoadFacts}. */
+  readonly family: string | undefined;
 }
 
 /**

@@ -5,10 +5,13 @@ import {
   countTo,
   duration,
   flag,
+  type Given,
   having,
   type OptionReader,
   oneOf,
   optional,
+  optionals,
+  readGiven,
   readOptions,
   text,
 } from '@redcache/core/toolkit';
@@ -17,15 +20,13 @@ import { type CompressOptions, compression } from './compression.ts';
 import type { Freeze } from './freeze.ts';
 import {
   DEFAULT_POLICY,
+  POLICY,
   type Policy,
   type PolicyOptions,
-  type PolicyReaders,
   policyFrom,
-  policyReaders,
-  type Read,
+  TIMES,
   type TimeoutOptions,
-  type TimeoutReaders,
-  timeoutReaders,
+  times,
 } from './policy.ts';
 import type { FormatOptions } from './value.ts';
 
@@ -66,7 +67,7 @@ export interface GetOptions<V = unknown> extends PolicyOptions {
   readonly timeout?: TimeoutOptions;
   /** The groups that a loaded value belongs to; see `invalidateTag`. */
   readonly tags?: Tags<V>;
-  /** Loads anew whatever there is. */
+  /** Loads anew whatever there is, which this call is not answered with, however that ends. */
   readonly refresh?: boolean;
 }
 
@@ -131,6 +132,14 @@ export function checkTags(value: unknown, name: string): readonly string[] {
   return [...new Set(value as string[])];
 }
 
+/** What is half a character would be another one in Redis, so that pushes would name other keys. */
+const namespace: OptionReader<string> = (value, name) => {
+  const checked = text(value, name);
+  if (!checked.isWellFormed())
+    throw new ConfigError(`${name} must be well-formed text, without half a surrogate pair`);
+  return checked;
+};
+
 export const tags: OptionReader<Tags<never> | undefined> = (value, name) => {
   if (value === undefined || typeof value === 'function') return value as Tags<never> | undefined;
   return checkTags(value, name);
@@ -139,13 +148,10 @@ export const tags: OptionReader<Tags<never> | undefined> = (value, name) => {
 export function readCacheOptions(options: CacheOptions): Settings {
   const read = readOptions('createCache', options, {
     client: having<AnyClient>('on'),
-    ...policyReaders(DEFAULT_POLICY),
-    namespace: optional(text, ''),
+    ...optionals(POLICY),
+    namespace: optional(namespace, ''),
     timeout: (value, name) =>
-      readOptions(name, value, {
-        ...timeoutReaders(DEFAULT_POLICY),
-        redis: optional(duration, 250),
-      }),
+      readOptions(name, value, { ...optionals(TIMES), redis: optional(duration, 250) }),
     freeze: optional(freeze, true),
     codec,
     compress: compression,
@@ -165,35 +171,33 @@ export function readCacheOptions(options: CacheOptions): Settings {
     },
     maxLoadsWithoutRedis: read.maxLoadsWithoutRedis,
     clock: read.clock,
-    policy: policyFrom(read, read.timeout),
+    policy: policyFrom(DEFAULT_POLICY, read, read.timeout),
   };
 }
 
-/** Readers of the options of a read. */
-type GetReaders = PolicyReaders & {
-  readonly timeout: OptionReader<Read<TimeoutReaders>>;
+type ReadReaders = typeof POLICY & {
+  readonly timeout: typeof times;
   readonly signal: OptionReader<AbortSignal | undefined>;
   readonly tags: OptionReader<Tags<never> | undefined>;
   readonly refresh: OptionReader<boolean>;
 };
 
-/** What is left out is as in the cache's policy. */
-export function getReaders(policy: Policy): GetReaders {
-  return {
-    ...policyReaders(policy),
-    timeout: (value, name) => readOptions(name, value, timeoutReaders(policy)),
-    signal: abortSignal,
-    tags,
-    refresh: optional(flag, false),
-  };
-}
+/** Readers of the options of a read. */
+export const READ: ReadReaders = {
+  ...POLICY,
+  timeout: times,
+  signal: abortSignal,
+  tags,
+  refresh: flag,
+};
 
-export function wishFrom(read: Read<GetReaders>): Wish {
+/** What is left out is as in `policy`. */
+export function wishFrom(policy: Policy, given: Given<typeof READ>): Wish {
   return {
-    policy: policyFrom(read, read.timeout),
-    signal: read.signal,
-    tags: read.tags,
-    refresh: read.refresh,
+    policy: policyFrom(policy, given, given.timeout),
+    signal: given.signal,
+    tags: given.tags,
+    refresh: given.refresh ?? false,
   };
 }
 
@@ -204,7 +208,7 @@ export function readGetOptions<V>(
   policy: Policy,
 ): Wish {
   if (options === undefined) return { policy, signal: undefined, tags: undefined, refresh: false };
-  return wishFrom(readOptions(where, options, getReaders(policy)));
+  return wishFrom(policy, readGiven(where, options, READ));
 }
 
 export function readSetOptions<V>(
@@ -213,7 +217,7 @@ export function readSetOptions<V>(
   policy: Policy,
 ): Keeping & { readonly ttlMs: number | undefined } {
   if (options === undefined) return { policy, tags: undefined, ttlMs: undefined };
-  return keepingOf(readOptions(where, options, keepingReaders(policy)), policy);
+  return keepingOf(policy, readGiven(where, options, KEEPING));
 }
 
 export function readWriteOptions<V>(
@@ -221,45 +225,23 @@ export function readWriteOptions<V>(
   options: WriteOptions<V> | undefined,
   policy: Policy,
 ): WriteWish {
-  const read = readOptions(where, options, {
-    ...keepingReaders(policy),
-    lease: policyReaders(policy).lease,
-    wait: optional(duration, policy.hardMs),
-    signal: abortSignal,
-  });
-  const { lease: leaseMs, wait: waitMs, signal } = read;
-  return { ...keepingOf(read, policy), leaseMs, waitMs, signal };
+  const given = readGiven(where, options, WRITE);
+  return {
+    ...keepingOf(policy, given),
+    leaseMs: given.lease ?? policy.leaseMs,
+    waitMs: given.wait ?? policy.hardMs,
+    signal: given.signal,
+  };
 }
 
 /** Readers of how a value is kept that is written. */
-type KeepingReaders = Pick<PolicyReaders, 'ttlJitter' | 'grace' | 'staleIfError'> & {
-  readonly ttl: OptionReader<number | undefined>;
-  readonly tags: OptionReader<Tags<never> | undefined>;
-};
-
-function keepingReaders(policy: Policy): KeepingReaders {
-  const { ttl, ttlJitter, grace, staleIfError } = policyReaders(policy);
-  return {
-    ttl: optional<number | undefined>(ttl, undefined),
-    ttlJitter,
-    grace,
-    staleIfError,
-    tags,
-  };
-}
+const { ttl, ttlJitter, grace, staleIfError, lease } = POLICY;
+const KEEPING = { ttl, ttlJitter, grace, staleIfError, tags };
+const WRITE = { ...KEEPING, lease, wait: duration, signal: abortSignal };
 
 function keepingOf(
-  read: { readonly [K in keyof KeepingReaders]: ReturnType<KeepingReaders[K]> },
   policy: Policy,
+  { ttl: ttlMs, tags, ...given }: Given<typeof KEEPING>,
 ): Keeping & { readonly ttlMs: number | undefined } {
-  return {
-    policy: {
-      ...policy,
-      ttlJitter: read.ttlJitter,
-      graceMs: read.grace,
-      staleIfErrorMs: read.staleIfError,
-    },
-    tags: read.tags,
-    ttlMs: read.ttl,
-  };
+  return { policy: policyFrom(policy, given), tags, ttlMs };
 }

@@ -2,10 +2,12 @@ import { ConfigError, type Duration } from '@redcache/core';
 import {
   count,
   duration,
+  type Given,
   type OptionReader,
   oneOf,
   optional,
   ratio,
+  readGiven,
   readOptions,
 } from '@redcache/core/toolkit';
 import type { AgeRules, EarlyRefresh, HotKeys } from './read/judgement.ts';
@@ -50,7 +52,10 @@ export interface PolicyOptions {
 export interface TimeoutOptions {
   /** How long a caller waits for a value to be loaded anew while there is one that has aged. */
   readonly soft?: Duration | false;
-  /** The longest a loader may run, and a caller waits for somebody else's; default '30s'. */
+  /**
+   * The longest a loader may run, a schema that judges its value included, and a caller waits for somebody
+   * else's or, while Redis is away, for his turn; default '30s'.
+   */
   readonly hard?: Duration;
 }
 
@@ -122,68 +127,71 @@ const hotKeys: OptionReader<HotKeys> = (value, name) => {
   return { threshold, windowMs: window };
 };
 
-/** Readers of the options of a policy. */
-export type PolicyReaders = {
+/** `null`: what is switched off. */
+type PolicyReaders = {
   readonly ttl: OptionReader<number>;
   readonly localTtl: OptionReader<number>;
   readonly negativeTtl: OptionReader<number>;
   readonly ttlJitter: OptionReader<number>;
   readonly grace: OptionReader<number>;
   readonly staleIfError: OptionReader<number>;
-  readonly earlyRefresh: OptionReader<EarlyRefresh | undefined>;
-  readonly hotKeys: OptionReader<HotKeys | undefined>;
+  readonly earlyRefresh: OptionReader<EarlyRefresh | null>;
+  readonly hotKeys: OptionReader<HotKeys | null>;
   readonly lease: OptionReader<number>;
   readonly errorTtl: OptionReader<number>;
   readonly onUnavailable: OptionReader<Policy['onUnavailable']>;
   readonly onAbandoned: OptionReader<Policy['onAbandoned']>;
 };
 
-/** Readers of the times that a call, too, may set. */
-export type TimeoutReaders = {
-  readonly soft: OptionReader<number>;
-  readonly hard: OptionReader<number>;
+/** Readers of the options of a policy. */
+export const POLICY: PolicyReaders = {
+  ttl: duration,
+  localTtl: duration,
+  negativeTtl: duration,
+  ttlJitter: ratio(0, 1),
+  grace: offOr(duration, 0),
+  staleIfError: offOr(duration, 0),
+  earlyRefresh: offOr(earlyRefresh, null),
+  hotKeys: offOr(hotKeys, null),
+  lease: duration,
+  errorTtl: offOr(duration, 0),
+  onUnavailable: oneOf('load', 'throw'),
+  onAbandoned: oneOf('abort', 'finish'),
 };
 
+/** Readers of the times that a call, too, may set. */
+export const TIMES: {
+  readonly soft: OptionReader<number>;
+  readonly hard: OptionReader<number>;
+} = { soft: offOr(duration, 0), hard: duration };
+
+export const times: OptionReader<Given<typeof TIMES>> = (value, name) =>
+  readGiven(name, value, TIMES);
+
 /** What is left out is as in `fallback`. */
-export function policyReaders(fallback: Policy): PolicyReaders {
+export function policyFrom(
+  fallback: Policy,
+  given: Given<typeof POLICY>,
+  { soft, hard }: Given<typeof TIMES> = {},
+): Policy {
   return {
-    ttl: optional(duration, fallback.ttlMs),
-    localTtl: optional(duration, fallback.localTtlMs),
-    negativeTtl: optional(duration, fallback.negativeTtlMs),
-    ttlJitter: optional(ratio(0, 1), fallback.ttlJitter),
-    grace: optional(offOr(duration, 0), fallback.graceMs),
-    staleIfError: optional(offOr(duration, 0), fallback.staleIfErrorMs),
-    earlyRefresh: optional(offOr(earlyRefresh, undefined), fallback.earlyRefresh),
-    hotKeys: optional(offOr(hotKeys, undefined), fallback.hotKeys),
-    lease: optional(duration, fallback.leaseMs),
-    errorTtl: optional(offOr(duration, 0), fallback.errorTtlMs),
-    onUnavailable: optional(oneOf('load', 'throw'), fallback.onUnavailable),
-    onAbandoned: optional(oneOf('abort', 'finish'), fallback.onAbandoned),
+    ttlMs: given.ttl ?? fallback.ttlMs,
+    localTtlMs: given.localTtl ?? fallback.localTtlMs,
+    negativeTtlMs: given.negativeTtl ?? fallback.negativeTtlMs,
+    ttlJitter: given.ttlJitter ?? fallback.ttlJitter,
+    graceMs: given.grace ?? fallback.graceMs,
+    staleIfErrorMs: given.staleIfError ?? fallback.staleIfErrorMs,
+    earlyRefresh: unlessOff(given.earlyRefresh, fallback.earlyRefresh),
+    hotKeys: unlessOff(given.hotKeys, fallback.hotKeys),
+    leaseMs: given.lease ?? fallback.leaseMs,
+    errorTtlMs: given.errorTtl ?? fallback.errorTtlMs,
+    onUnavailable: given.onUnavailable ?? fallback.onUnavailable,
+    onAbandoned: given.onAbandoned ?? fallback.onAbandoned,
+    softMs: soft ?? fallback.softMs,
+    hardMs: hard ?? fallback.hardMs,
   };
 }
 
-export function timeoutReaders({ softMs, hardMs }: Policy): TimeoutReaders {
-  return { soft: optional(offOr(duration, 0), softMs), hard: optional(duration, hardMs) };
-}
-
-/** What the readers answer. */
-export type Read<R> = { readonly [K in keyof R]: R[K] extends OptionReader<infer T> ? T : never };
-
-export function policyFrom(read: Read<PolicyReaders>, timeout: Read<TimeoutReaders>): Policy {
-  return {
-    ttlMs: read.ttl,
-    localTtlMs: read.localTtl,
-    negativeTtlMs: read.negativeTtl,
-    ttlJitter: read.ttlJitter,
-    graceMs: read.grace,
-    staleIfErrorMs: read.staleIfError,
-    earlyRefresh: read.earlyRefresh,
-    hotKeys: read.hotKeys,
-    leaseMs: read.lease,
-    errorTtlMs: read.errorTtl,
-    onUnavailable: read.onUnavailable,
-    onAbandoned: read.onAbandoned,
-    softMs: timeout.soft,
-    hardMs: timeout.hard,
-  };
+function unlessOff<T>(given: T | null | undefined, fallback: T | undefined): T | undefined {
+  return given === undefined ? fallback : (given ?? undefined);
 }

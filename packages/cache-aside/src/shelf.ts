@@ -23,9 +23,10 @@ import type { Manner, Reader, Wanted } from './read/reader.ts';
 import { firstAborted } from './read/signals.ts';
 import type { Keyspace } from './redis/keyspace.ts';
 import type { Counters } from './stats.ts';
+import { type TimeLimit, within } from './time-limit.ts';
 import type { ValueFormat } from './value.ts';
 import { batches } from './warm/batch.ts';
-import { KeySource, type Keys } from './warm/key-source.ts';
+import { type Ids, KeySource, type NameOf } from './warm/key-source.ts';
 import { readWarmOptions, type WarmOptions } from './warm/options.ts';
 import type { WarmProgress } from './warm/progress.ts';
 import { Warming } from './warm/warming.ts';
@@ -55,12 +56,25 @@ export interface ShelfKind {
   readonly format: ValueFormat;
   readonly tags: Tags<never> | undefined;
   readonly counters: Counters;
+  /** Of the family whose they are. */
+  readonly name?: string;
 }
 
 /** How a call loads what is not there. `apart`: each key by itself. */
 export interface ShelfLoad {
   readonly load: LoadAll | undefined;
   readonly apart: boolean;
+}
+
+/** What is warmed: where it comes from, and how it is loaded. */
+export interface ShelfWarming {
+  readonly source: Ids<unknown>;
+  /** What an id is called, where ids are something else than names. */
+  readonly nameOf?: NameOf;
+  /** Each key by itself. */
+  readonly apart: boolean;
+  /** The loader of a batch, whose ids are these, by name. */
+  loadOf(ids: ReadonlyMap<string, unknown>): LoadAll;
 }
 
 /**
@@ -81,6 +95,9 @@ export class Shelf {
   readonly #writeThrough: WriteThrough;
   readonly #format: ValueFormat;
   readonly #tags: Tags<never> | undefined;
+  readonly #family: string | undefined;
+  /** What is wished for where nothing is said. */
+  readonly #usual: Wish;
   readonly #closed = new AbortController();
   #isClosed = false;
 
@@ -100,6 +117,8 @@ export class Shelf {
     this.#writer = new Writer({ writes, keyspace, counters, prefix });
     this.#format = kind.format;
     this.#tags = kind.tags;
+    this.#family = kind.name;
+    this.#usual = this.#kept(readGetOptions('', undefined, this.policy));
     // As many as there are runs of warming.
     setMaxListeners(0, this.#closed.signal);
   }
@@ -117,15 +136,27 @@ export class Shelf {
   }
 
   /**
-   * The local copy that is served as it is, whatever the policy says: the hot path. It looks at no
-   * options and makes nothing; whoever finds nothing here asks {@link find}.
+   * What a caller gets of the local copy that is served as it is, whatever the policy says: the hot path.
+   * It looks at no options; whoever finds nothing here asks {@link find}.
    */
-  plain(key: string): Copy | undefined {
+  plain(key: string): Promise<unknown> | undefined {
     const entry = this.#engine.lookup(key);
     if (entry === undefined) return undefined;
     const copy = entry.value as Copy;
-    if (!copy.isPlain || copy.epoch < this.#groups.clearedIn || this.#isClosed) return undefined;
-    return this.#hit(entry, copy);
+    const handedOut = copy.handedOut ?? this.#handOutOf(copy);
+    if (handedOut === undefined || copy.epoch < this.#groups.clearedIn || this.#isClosed)
+      return undefined; // guard: I1
+    this.#count(entry);
+    return handedOut;
+  }
+
+  #handOutOf(copy: Copy): Promise<unknown> | undefined {
+    if (!copy.isPlain) return undefined;
+    const value = this.handOut(copy.value);
+    const promise = Promise.resolve(value);
+    // Each caller has a copy of his own of what can't be frozen.
+    if (value === copy.value) copy.handedOut = promise;
+    return promise;
   }
 
   /** What a caller gets of what is kept here. */
@@ -143,8 +174,7 @@ export class Shelf {
     manner.wish.signal?.throwIfAborted();
     const local = this.#lookUp(wanted, manner);
     if (local !== undefined) return { value: local.value, source: 'local', copy: local };
-    const [answer] = await this.#reader.read([wanted], manner);
-    return answer as Answer;
+    return await this.#reader.readOne(wanted, manner);
   }
 
   async findEntry<V>(
@@ -184,22 +214,22 @@ export class Shelf {
 
   /** Loads what is not there of many keys; see `Cache.warm`. */
   async warm(
-    keys: Keys,
-    load: LoadAll,
-    options: WarmOptions<never> | undefined,
+    { source: ids, nameOf, apart, loadOf }: ShelfWarming,
+    options: Omit<WarmOptions<never>, 'onProgress'> | undefined,
   ): Promise<WarmProgress> {
     const { wish, plan } = readWarmOptions(options, this.policy);
     const { signal, stop } = firstAborted([this.#closed.signal, wish.signal]);
-    const readBatch = batches(load, (names, noting, told) =>
+    const readBatch = batches(loadOf, (names, noting, told) =>
       this.#readEach(
         names,
-        this.#mannerOf({ load: noting, apart: false }, { ...wish, signal: told }),
+        this.#mannerOf({ load: noting, apart }, this.#kept({ ...wish, signal: told })),
       ),
     );
     const { clock } = this.#engine;
     try {
-      const source = new KeySource(keys);
-      return await new Warming({ source, readBatch, plan, signal, clock }).run();
+      const source = new KeySource(ids, nameOf);
+      const showsIds = nameOf !== undefined;
+      return await new Warming({ source, readBatch, plan, signal, clock, showsIds }).run();
     } finally {
       stop();
     }
@@ -228,8 +258,12 @@ export class Shelf {
 
   peek<V>(key: string): Peeked<V> {
     const entry = this.#engine.lookup(key);
-    const copy = entry?.value as Copy | undefined;
-    if (copy === undefined || this.#groups.standing(copy) !== 'current') return { hit: false };
+    if (entry === undefined) return { hit: false };
+    const copy = entry.value as Copy;
+    // One that is plain does not age before its end, which the engine sees to.
+    if (copy.isPlain && copy.epoch >= this.#groups.clearedIn)
+      return { hit: true, value: this.#format.handOut(copy.value) as V | undefined };
+    if (this.#groups.standing(copy) !== 'current') return { hit: false };
     const leftMs = copy.freshUntilMs - this.#engine.clock.nowMs();
     if (leftMs <= -this.policy.graceMs) return { hit: false };
     return { hit: true, value: this.#format.handOut(copy.value) as V | undefined };
@@ -244,7 +278,15 @@ export class Shelf {
     const kept = this.#kept(readSetOptions(where, options, this.policy));
     const groups = this.#groups;
     const epoch = groups.known() ?? (() => this.#epoch());
-    const prepared = outgoing(where, this.#format, name, value, epoch, kept);
+    const making = outgoing(where, this.#format, name, value, epoch, kept);
+    const prepared =
+      making instanceof Promise
+        ? within(
+            making,
+            this.#limit(kept.policy),
+            `${where}: the value of '${name}' was not judged`,
+          )
+        : making;
     await this.#order.run([name], prepared, async ({ envelope, keptMs, member }) => {
       await Promise.all([
         this.#writer.set(name, envelope, keptMs),
@@ -287,8 +329,12 @@ export class Shelf {
     for (const name of names) this.#reader.wrote(this.keyOf(name));
   }
 
-  touch(name: string, ttlMs: number): Promise<boolean> {
-    return this.#order.run([name], undefined, () => this.#writer.touch(name, ttlMs));
+  async touch(name: string, ttlMs: number): Promise<boolean> {
+    const touched = await this.#order.run([name], undefined, () => this.#writer.touch(name, ttlMs));
+    if (touched === undefined) return false;
+    // Without it the value counts as outdated when its tags are forgotten.
+    await this.#groups.prolong(touched, ttlMs + touched.tailMs).catch(() => {});
+    return true;
   }
 
   async touchMany(names: readonly string[], ttlMs: number): Promise<Set<string>> {
@@ -313,6 +359,10 @@ export class Shelf {
     this.#closed.abort(new ClosedError('the cache was closed'));
   }
 
+  #limit({ hardMs }: Policy): TimeLimit {
+    return { clock: this.#engine.clock, forMs: hardMs, signal: this.#closed.signal };
+  }
+
   /** The local copy, if it may be served; loads it anew behind if its time has come. */
   #lookUp(wanted: Wanted, manner: Manner): Copy | undefined {
     const { load, wish } = manner;
@@ -321,7 +371,7 @@ export class Shelf {
     if (entry === undefined) return undefined;
     const copy = entry.value as Copy;
     const { policy } = wish;
-    if (this.#groups.standing(copy) !== 'current') return undefined;
+    if (this.#groups.standing(copy) !== 'current') return undefined; // guard: I1
     const judgement = judge(copy, policy, this.#engine.clock.nowMs(), Math.random());
     switch (judgement) {
       case 'fresh':
@@ -341,18 +391,30 @@ export class Shelf {
   }
 
   #hit(entry: Entry, copy: Copy): Copy {
-    if (entry.kind === 'present') this.counters.localHits += 1;
-    else this.counters.negativeHits += 1;
+    this.#count(entry);
     return copy;
   }
 
-  #manner(where: string, load: ShelfLoad, options: GetOptions<never> | undefined): Manner {
-    return this.#mannerOf(load, readGetOptions(where, options, this.policy));
+  #count({ kind }: Entry): void {
+    if (kind === 'present') this.counters.localHits += 1;
+    else this.counters.negativeHits += 1;
   }
 
-  #mannerOf({ load, apart }: ShelfLoad, asked: Wish): Manner {
-    const wish = this.#kept(asked);
-    return { load, loadsApart: apart, format: this.#format, wish, counters: this.counters };
+  #manner(where: string, load: ShelfLoad, options: GetOptions<never> | undefined): Manner {
+    const wish =
+      options === undefined ? this.#usual : this.#kept(readGetOptions(where, options, this.policy));
+    return this.#mannerOf(load, wish);
+  }
+
+  #mannerOf({ load, apart }: ShelfLoad, wish: Wish): Manner {
+    return {
+      load,
+      loadsApart: apart,
+      format: this.#format,
+      wish,
+      counters: this.counters,
+      family: this.#family,
+    };
   }
 
   #kept<K extends Keeping>(asked: K): K {

@@ -36,6 +36,7 @@ export type Decoded =
     }
   | { readonly is: 'absent'; readonly header: Header }
   | { readonly is: 'loading'; readonly holder: string }
+  | { readonly is: 'writing' }
   /** `asBytes`: it was read as text, and might well be readable as bytes. */
   | { readonly is: 'unreadable'; readonly reason: unknown; readonly asBytes?: true };
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   absentEnvelope,
+  atEpoch,
   type Facts,
   type Header,
   headerOf,
@@ -9,6 +10,7 @@ import {
   readEnvelope,
   type Stored,
   valueHead,
+  writeMark,
 } from '../src/envelope.ts';
 
 const ms = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -92,6 +94,8 @@ describe('what is written is read back (I15)', () => {
       }),
     );
     expect(readBoth(placeholder('me'))).toEqual({ is: 'loading', holder: 'me' });
+    expect(readBoth(writeMark())).toEqual({ is: 'writing' });
+    expect(writeMark()).not.toBe(writeMark());
   });
 
   test('as many tags as a value may have; one more is refused when it is written', () => {
@@ -168,6 +172,7 @@ describe('what another program wrote is told from what another version wrote', (
     ['an unknown field', 'rc1 v id json 1 0 0 q7\n1', 'field'],
     ['a field twice', 'rc1 v id json 1 0 0 e1 e2\n1', 'field'],
     ['a placeholder without holder', 'rc1 l \n', 'malformed'],
+    ['the mark of a writer without id', 'rc1 w \n', 'malformed'],
     ['a placeholder with more than its holder', 'rc1 l me too\n', 'malformed'],
   ])('%s is unreadable, and says why', (_, text, reason) => {
     expect(readBoth(text)).toEqual({
@@ -191,6 +196,7 @@ describe('never throws', () => {
       'rc1 v ',
       'rc1 n ',
       'rc1 l ',
+      'rc1 w ',
       'id ',
       'json ',
       '1 ',
@@ -221,7 +227,7 @@ describe('never throws', () => {
   test('any text is read, foreign or unreadable, and its bytes alike', () => {
     fc.assert(
       fc.property(fc.oneof(nearly, fc.string({ unit: 'grapheme' })), (text) => {
-        expect(['value', 'absent', 'loading', 'foreign', 'unreadable']).toContain(
+        expect(['value', 'absent', 'loading', 'writing', 'foreign', 'unreadable']).toContain(
           readBoth(text).is,
         );
       }),
@@ -263,4 +269,24 @@ describe('never throws', () => {
       ),
     );
   });
+});
+
+test.each([
+  { ttlMs: 1, tailMs: 0, loadMs: 0, epoch: 0 },
+  { ttlMs: 1, tailMs: 0, loadMs: 0, epoch: 0, tags: ['a e0', 'e0'] },
+])('an envelope that was made of epoch 0 is given its own: %o', (facts) => {
+  const header = headerOf(facts);
+  const compressed = { algorithm: 'gzip', rawBytes: 10 };
+  for (const head of [valueHead(header, 'json'), valueHead(header, 'e0', compressed)])
+    for (const body of ['', '"a"', ' e0 e0\n e0', 'é'])
+      for (const made of [head + body, Buffer.from(head + body)]) {
+        const dated = atEpoch(made, 1_795_000_000_000_001);
+        expect(Buffer.isBuffer(dated)).toBe(Buffer.isBuffer(made));
+        const found = readEnvelope(dated);
+        if (found.is !== 'value') throw new Error(`it is ${found.is}`);
+        expect(found.header).toEqual({ ...header, epoch: 1_795_000_000_000_001 });
+        expect(String(dated).slice(found.bodyAt)).toBe(body);
+      }
+  const absent = readEnvelope(atEpoch(absentEnvelope(header), 7));
+  expect(absent).toMatchObject({ is: 'absent', header: { epoch: 7 } });
 });

@@ -4,7 +4,7 @@ import { ManualClock } from '@redcache/core/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Instrument, Instruments, type LoadOutcome } from '../src/instruments.ts';
 
-const FACTS = () => ({ keys: ['k'], cause: 'miss' as const });
+const FACTS = () => ({ keys: ['k'], cause: 'miss' as const, family: undefined });
 
 let clock: ManualClock;
 let instruments: Instruments;
@@ -129,8 +129,8 @@ test('waits are told to all who want to know, whatever one of them throws', () =
   });
   instruments.add({ load: () => {} });
   instruments.add({ waited: (wait) => waits.push(wait) });
-  instruments.waited(() => ({ key: 'k', cause: 'push', ms: 3 }));
-  expect(waits).toEqual([{ key: 'k', cause: 'push', ms: 3 }]);
+  instruments.waited(() => ({ key: 'k', cause: 'push', ms: 3, family: 'user' }));
+  expect(waits).toEqual([{ key: 'k', cause: 'push', ms: 3, family: 'user' }]);
   expect(reported).toEqual([error]);
 });
 

@@ -2,7 +2,7 @@ import { assertStoreValid, ManualClock, settled } from '@redcache/core/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readEnvelope } from '../src/envelope.ts';
-import type { LoadContext } from '../src/index.ts';
+import type { Cache, CacheOptions, LoadContext } from '../src/index.ts';
 import type { Copy } from '../src/read/copy.ts';
 import { type ModelProcess, quiet, startProcess } from './model/model-process.ts';
 import { ModelRedis } from './model/model-redis.ts';
@@ -22,6 +22,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look' as const), at: which, key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('getMany' as const), at: which }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('update' as const), at: which, key }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const), at: which }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('answer' as const), nth: fc.nat(5) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const), nth: fc.nat(5) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), nth: fc.nat(9) }) },
@@ -59,8 +60,21 @@ interface Call {
   done: boolean;
 }
 
+/**
+ * How values are kept, and what makes them stale when the truth has changed. Ageing ones are served while
+ * they are loaded anew, which must save none that was changed (I1).
+ */
+const WAYS = {
+  plain: { ttl: 20_000, byTag: false },
+  ageing: { ttl: 300, grace: 10_000, staleIfError: 20_000, soft: 50, byTag: false },
+  tagged: { ttl: 300, grace: 10_000, staleIfError: 20_000, soft: 50, byTag: true },
+} as const;
+type Way = keyof typeof WAYS;
+
 /** A source of truth, processes that cache it, and what must be true of them at any time. */
 class World {
+  readonly byTag: boolean;
+  readonly #options: Partial<CacheOptions>;
   readonly clock = new ManualClock();
   readonly redis = new ModelRedis(this.clock);
   readonly processes: ModelProcess[] = [];
@@ -70,12 +84,28 @@ class World {
   /** Per process: the version of each key that no read begun from now on may go below (I6, I13). */
   readonly floors: Map<string, number>[] = [];
 
+  constructor(way: Way) {
+    const { byTag, soft, ...age } = { soft: false as const, ...WAYS[way] };
+    this.byTag = byTag;
+    this.#options = { lease: 1_000, timeout: { redis: 100, hard: 5_000, soft }, ...age };
+  }
+
   async open(): Promise<void> {
     for (let i = 0; i < PROCESSES; i++) {
-      const options = { lease: 1_000, timeout: { redis: 100, hard: 5_000 }, ttl: 20_000 } as const;
-      this.processes.push(await startProcess(this.redis, options));
+      this.processes.push(await startProcess(this.redis, this.#options));
       this.floors.push(new Map());
     }
+  }
+
+  /** Every process has every value, which has aged if it does so. */
+  async warm(): Promise<void> {
+    for (let at = 0; at < PROCESSES; at++) this.#call(at, KEYS, 'load');
+    for (let i = 0; i < 3; i++) {
+      await this.quiet();
+      for (const run of this.runs.splice(0)) run.answer(run.version);
+    }
+    await this.quiet();
+    this.clock.advance(350);
   }
 
   async act(each: Step): Promise<void> {
@@ -87,7 +117,11 @@ class World {
       case 'getMany':
         return this.#call(each.at, KEYS, 'load');
       case 'update':
-        return this.#update(each.at, each.key);
+        return this.byTag
+          ? this.#update(each.at, [each.key], (cache) => cache.invalidateTag(each.key))
+          : this.#update(each.at, [each.key], (cache) => cache.delete(each.key));
+      case 'clear':
+        return this.#update(each.at, KEYS, (cache) => cache.clear());
       case 'answer': {
         const [run] = this.runs.splice(each.nth % Math.max(1, this.runs.length), 1);
         return run?.answer(run.version);
@@ -130,7 +164,7 @@ class World {
     const floors = new Map(this.floors[at]);
     const load = (names: string[], context: LoadContext): Promise<Record<string, unknown>> =>
       Promise.all(names.map((name) => this.#load(name, context))).then(Object.fromEntries);
-    const options = { signal: abort.signal };
+    const options = { signal: abort.signal, ...(this.byTag && { tags: keys }) };
     const reading =
       keys.length > 1
         ? cache.getMany(keys, load, options)
@@ -169,22 +203,22 @@ class World {
     return [name, await this.#only(name, context)];
   }
 
-  /** Changes the truth, then deletes: whatever comes of the delete, the old value is over here. */
-  #update(at: number, name: string): void {
-    const version = (this.truth.get(name) as number) + 1;
-    this.truth.set(name, version);
+  /** Changes the truth, then takes back: whatever comes of that, the old values are over here (I13). */
+  #update(at: number, names: readonly string[], takeBack: (cache: Cache) => Promise<void>): void {
+    const versions = names.map((name) => (this.truth.get(name) as number) + 1);
+    for (const [i, name] of names.entries()) this.truth.set(name, versions[i] as number);
     const { cache } = this.processes[at] as ModelProcess;
     const call: Call = { abort: new AbortController(), done: false };
     this.calls.push(call);
-    cache
-      .delete(name)
+    takeBack(cache)
       .catch((error: { code?: string }) => {
         if (error.code !== 'REDCACHE_OUTCOME_UNKNOWN') this.broken.push(error);
       })
       .finally(() => {
         call.done = true;
         const floors = this.floors[at] as Map<string, number>;
-        floors.set(name, Math.max(version, floors.get(name) ?? 0));
+        for (const [i, name] of names.entries())
+          floors.set(name, Math.max(versions[i] as number, floors.get(name) ?? 0));
       });
   }
 
@@ -209,82 +243,109 @@ class World {
   }
 }
 
-test('in whatever order replies, pushes, losses, time and callers come', async () => {
-  let localCopies = 0;
-  let loads = 0;
-  let waits = 0;
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
-      const world = new World();
-      await world.open();
-      for (const each of steps) {
-        await world.act(each);
-        world.check();
-      }
-      await world.heal();
-      expect(world.broken).toEqual([]);
-      expect(world.calls.filter(({ done }) => !done)).toEqual([]);
-      for (const { cache, engine } of world.processes) {
-        expect(cache.stats().uncertainKeys).toBe(0);
-        loads += cache.stats().loads;
-        waits += cache.stats().waits;
-        for (const name of KEYS) {
-          // 0 stale: what is kept here is what Redis holds, and Redis holds nothing outdated (I8).
-          const held = world.redis.peek(name);
-          const stored = held && readEnvelope(held.text);
-          if (stored?.is === 'value')
-            expect(Number(held?.text.slice(stored.bodyAt))).toBe(world.truth.get(name));
-          const entry = engine.lookup(name);
-          if (entry === undefined) continue;
-          localCopies += 1;
-          expect((entry.value as Copy).value).toBe(world.truth.get(name));
+test.each([
+  ['plain', 600],
+  ['ageing', 1000],
+  ['tagged', 1000],
+] as const)(
+  '%s values, in whatever order replies, pushes, losses, time and callers come',
+  async (way, numRuns) => {
+    let localCopies = 0;
+    let loads = 0;
+    let waits = 0;
+    let served = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
+        const world = new World(way);
+        await world.open();
+        if (way !== 'plain') await world.warm();
+        for (const each of steps) {
+          await world.act(each);
+          world.check();
         }
-      }
-      const closing = Promise.all(world.processes.map(({ cache }) => cache.close()));
-      await world.quiet();
-      world.clock.advance(1_000);
-      await closing;
-      for (const each of world.processes) each.assertNothingLeft();
-      expect(world.clock.timers).toBe(0);
-      await settled();
-      expect(unhandled.splice(0)).toEqual([]);
-    }),
-    // So many that the sums below are far from their bounds: some 800 loads, give or take 20.
-    { numRuns: 600 },
-  );
-  // A cache that keeps nothing, loads nothing or never waits must not pass.
-  expect(localCopies).toBeGreaterThan(100);
-  expect(loads).toBeGreaterThan(500);
-  expect(waits).toBeGreaterThan(20);
-}, 60_000);
-
-test('closed at any moment, every call settles and nothing is left', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
-      const world = new World();
-      await world.open();
-      for (const each of steps) await world.act(each);
-      const closing = Promise.all(world.processes.map(({ cache }) => cache.close()));
-      // Whether Redis answers or not.
-      for (let i = 0; i < 5; i++) {
+        await world.heal();
+        expect(world.broken).toEqual([]);
+        expect(world.calls.filter(({ done }) => !done)).toEqual([]);
+        for (const { cache, engine } of world.processes) {
+          expect(cache.stats().uncertainKeys).toBe(0);
+          loads += cache.stats().loads;
+          waits += cache.stats().waits;
+          served += cache.stats().staleHits;
+          for (const name of KEYS) {
+            const peeked = cache.peek(name);
+            if (peeked.hit) expect(peeked.value).toBe(world.truth.get(name));
+            // What is outdated by its tag stands until it is asked for.
+            if (world.byTag) {
+              if (peeked.hit) localCopies += 1;
+              continue;
+            }
+            // What is outdated by a clearing, or by one that nobody remembers, stands until it is asked for.
+            const clearedIn = Number(world.redis.peek('redcache:cleared')?.text ?? Number.NaN);
+            // 0 stale: what is kept here is what Redis holds, and Redis holds nothing outdated (I8).
+            const held = world.redis.peek(name);
+            const stored = held && readEnvelope(held.text);
+            if (stored?.is === 'value' && (stored.header.epoch ?? 0) >= clearedIn)
+              expect(Number(held?.text.slice(stored.bodyAt))).toBe(world.truth.get(name));
+            const entry = engine.lookup(name);
+            if (entry === undefined || !((entry.value as Copy).epoch >= clearedIn)) continue;
+            localCopies += 1;
+            expect((entry.value as Copy).value).toBe(world.truth.get(name));
+          }
+        }
+        const closing = Promise.all(world.processes.map(({ cache }) => cache.close()));
+        await world.quiet();
+        world.clock.advance(1_000);
+        await closing;
+        // A client whose handshake a flush came into shakes hands once more: that is its to end.
+        await world.quiet();
+        for (const each of world.processes) each.assertNothingLeft();
+        expect(world.clock.timers).toBe(0);
         await settled();
-        world.clock.advance(100);
-      }
-      await closing;
-      await settled();
-      expect(world.calls.filter(({ done }) => !done)).toEqual([]);
-      for (const { cache, engine } of world.processes) {
-        expect(cache.stats().uncertainKeys).toBe(0);
-        const { guards, flights } = engine.internals;
-        expect([guards.size, guards.fencedKeys, flights.size]).toEqual([0, 0, 0]);
-      }
-      // The clients live on, and may be switching tracking on: that is theirs to end.
-      for (const { connection } of world.processes) connection.become('up');
-      await world.quiet();
-      for (const { assertNothingLeft } of world.processes) assertNothingLeft();
-      expect(world.clock.timers).toBe(0);
-      expect(unhandled.splice(0)).toEqual([]);
-    }),
-    { numRuns: 300 },
-  );
-}, 60_000);
+        expect(unhandled.splice(0)).toEqual([]);
+      }),
+      { numRuns },
+    );
+    // A cache that keeps nothing, loads nothing or never waits must not pass.
+    expect(localCopies).toBeGreaterThan(100);
+    expect(loads).toBeGreaterThan(500);
+    expect(waits).toBeGreaterThan(20);
+    // Nor one that serves nothing for having aged, where it may.
+    if (way !== 'plain') expect(served).toBeGreaterThan(50);
+  },
+  60_000,
+);
+
+test.each(['plain', 'ageing'] as const)(
+  '%s values, closed at any moment: every call settles and nothing is left',
+  async (way) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
+        const world = new World(way);
+        await world.open();
+        for (const each of steps) await world.act(each);
+        const closing = Promise.all(world.processes.map(({ cache }) => cache.close()));
+        // Whether Redis answers or not.
+        for (let i = 0; i < 5; i++) {
+          await settled();
+          world.clock.advance(100);
+        }
+        await closing;
+        await settled();
+        expect(world.calls.filter(({ done }) => !done)).toEqual([]);
+        for (const { cache, engine } of world.processes) {
+          expect(cache.stats().uncertainKeys).toBe(0);
+          const { guards, flights } = engine.internals;
+          expect([guards.size, guards.fencedKeys, flights.size]).toEqual([0, 0, 0]);
+        }
+        // The clients live on, and may be switching tracking on: that is theirs to end.
+        for (const { connection } of world.processes) connection.become('up');
+        await world.quiet();
+        for (const { assertNothingLeft } of world.processes) assertNothingLeft();
+        expect(world.clock.timers).toBe(0);
+        expect(unhandled.splice(0)).toEqual([]);
+      }),
+      { numRuns: 150 },
+    );
+  },
+  60_000,
+);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { absentEnvelope, headerOf, placeholder, valueHead } from '../src/envelope.ts';
 import { acquire } from '../src/scripts/acquire.ts';
+import { beginWrite } from '../src/scripts/begin-write.ts';
 import { expire } from '../src/scripts/expire.ts';
 import { extend } from '../src/scripts/extend.ts';
 import { fill } from '../src/scripts/fill.ts';
@@ -13,6 +14,7 @@ import { refreshAcquire } from '../src/scripts/refresh-acquire.ts';
 import { refreshExtend } from '../src/scripts/refresh-extend.ts';
 import { refreshFill } from '../src/scripts/refresh-fill.ts';
 import { release } from '../src/scripts/release.ts';
+import { storeHeld } from '../src/scripts/store-held.ts';
 import { touch } from '../src/scripts/touch.ts';
 
 const indexes = (lua: string, name: string): number[] =>
@@ -21,17 +23,19 @@ const indexes = (lua: string, name: string): number[] =>
 /** ARGV of each, as the headers and those who run them have them. */
 test.each([
   ['acquire', acquire, 4],
+  ['begin-write', beginWrite, 2],
   ['expire', expire, 0],
   ['extend', extend, 2],
   ['fill', fill, 3],
   ['keep-epoch', keepEpoch, 3],
   ['next-epoch', nextEpoch, 0],
   ['raise-epoch', raiseEpoch, 2],
-  ['read-epoch', readEpoch, 0],
+  ['read-epoch', readEpoch, 1],
   ['refresh-acquire', refreshAcquire, 3],
   ['refresh-extend', refreshExtend, 3],
   ['refresh-fill', refreshFill, 4],
   ['release', release, 1],
+  ['store-held', storeHeld, 4],
   ['touch', touch, 1],
 ] as const)('%s declares as many keys and arguments as its text uses', (_, script, argv) => {
   expect(Math.max(...indexes(script.lua, 'KEYS'))).toBe(script.keys);

@@ -7,6 +7,7 @@ import type { CacheOptions, LoadContext } from '../src/index.ts';
 import { fill } from '../src/scripts/fill.ts';
 import { type ModelProcess, quiet, startProcess } from './model/model-process.ts';
 import { ModelRedis } from './model/model-redis.ts';
+import { loader, watch } from './support/callers.ts';
 import { storedJson } from './support/stored.ts';
 
 const unhandled: unknown[] = [];
@@ -49,29 +50,6 @@ const pass = async (ms: number): Promise<void> => {
   clock.advance(ms);
   await idle();
 };
-
-/** A loader that the test settles, run by run. */
-function loader() {
-  const runs: {
-    readonly key: string;
-    readonly context: LoadContext;
-    answer(value: unknown): void;
-    fail(error: unknown): void;
-  }[] = [];
-  const load = (key: string, context: LoadContext): Promise<unknown> =>
-    new Promise((answer, fail) => runs.push({ key, context, answer, fail }));
-  return { load, runs };
-}
-
-/** What a promise has come to, without waiting for it. */
-function watch<T>(promise: Promise<T>): { value?: T; error?: unknown; done: boolean } {
-  const outcome: { value?: T; error?: unknown; done: boolean } = { done: false };
-  promise.then(
-    (value) => Object.assign(outcome, { value, done: true }),
-    (error) => Object.assign(outcome, { error, done: true }),
-  );
-  return outcome;
-}
 
 const names = (log: readonly string[], from = 0): string[] =>
   log.slice(from).map((line) => line.split(' ')[0] as string);
@@ -236,6 +214,31 @@ describe('while another process loads', () => {
     await idle();
     expect(look).toEqual({ done: true, value: undefined });
   });
+});
+
+test('a load whose lease was lost as it began is not joined after the next change (I1)', async () => {
+  const { cache, connection } = await start();
+  await Promise.all([cache.get('warm-up', () => 1), idle()]);
+  const { load, runs } = loader();
+  const old = watch(cache.get('k', load));
+  connection.execute();
+  connection.deliver();
+  await settled();
+  // Acquired, and gone: the reply and both pushes come in one piece.
+  connection.execute();
+  redis.by('DEL', 'k');
+  connection.deliver();
+  await idle();
+  expect(runs).toHaveLength(1);
+  expect(runs[0]?.context.signal.aborted).toBe(true);
+  redis.by('SET', 'k', storedJson('"new"'), 'PX', '60000');
+  await idle();
+  const anew = watch(cache.get('k', load));
+  await idle();
+  expect(anew.value).toBe('new');
+  runs[0]?.answer('old');
+  await idle();
+  expect(old.value).toBe('old');
 });
 
 test('a placeholder without an end belongs to nobody, and is taken over at once', async () => {
@@ -440,6 +443,55 @@ describe('Redis that does not answer', () => {
     await expect(cache.get('k')).rejects.toMatchObject({ code: 'REDCACHE_UNAVAILABLE' });
     expect(runs).toHaveLength(0);
     expect(await cache.get('k', () => 'v', { onUnavailable: 'load' })).toBe('v');
+  });
+});
+
+test('two processes that begin a namespace at once make nothing stale of each other', async () => {
+  const [one, other] = [await start(), await start()];
+  // It has found that nobody has begun it, and will do that itself.
+  void other.cache.get('b', () => 'b');
+  other.connection.execute();
+  other.connection.deliver();
+  clock.advance(1);
+  const loading = watch(one.cache.get('a', () => 'a'));
+  await quiet(one.connection);
+  expect(loading.value).toBe('a');
+  clock.advance(1);
+  await idle();
+  for (const { cache } of [one, other]) {
+    const read = watch(cache.get('a'));
+    await idle();
+    expect(read.value).toBe('a');
+  }
+});
+
+describe('an invalidation of a group while a loader runs', () => {
+  test.each([
+    ['clear here', 0, (cache: ModelProcess['cache']) => cache.clear()],
+    ['invalidateTag here', 0, (cache: ModelProcess['cache']) => cache.invalidateTag('x')],
+    ['clear elsewhere', 1, (cache: ModelProcess['cache']) => cache.clear()],
+    ['invalidateTag elsewhere', 1, (cache: ModelProcess['cache']) => cache.invalidateTag('x')],
+  ])('%s: whoever asks afterwards does not join it (I1)', async (_, where, invalidate) => {
+    const { cache } = await start();
+    await start();
+    const { load, runs } = loader();
+    const options = { tags: ['x'] };
+    const before = watch(cache.get('k', load, options));
+    await idle();
+    const invalidated = watch(invalidate((processes[where] as ModelProcess).cache));
+    await idle();
+    expect(invalidated.done).toBe(true);
+    const after = watch(cache.get('k', load, options));
+    await idle();
+    runs[0]?.answer('old');
+    await idle();
+    expect(before.value).toBe('old');
+    expect(after.done).toBe(false);
+    expect(runs).toHaveLength(2);
+    runs[1]?.answer('new');
+    await idle();
+    expect(after.value).toBe('new');
+    expect(cache.stats().coalesced).toBe(0);
   });
 });
 
@@ -740,4 +792,46 @@ describe('bad input is refused before anything is sent or loaded', () => {
     await Promise.all([cache.deleteMany(keys), idle()]);
     expect(redis.peek('k')).toBeUndefined();
   });
+});
+
+test('a refresh that failed is tried again after a pause, however many reads there are', async () => {
+  const { cache } = await start({ ttl: '1m', grace: '1h' });
+  await Promise.all([cache.get('k', () => 'old'), idle()]);
+  await pass(60_001);
+  const { load, runs } = loader();
+  const read = async (): Promise<void> => {
+    const value = watch(cache.get('k', load));
+    await idle();
+    expect(value.value).toBe('old');
+  };
+  for (let pause = 1; pause <= 3; pause += 1) {
+    for (let i = 0; i < 5; i += 1) await read();
+    expect(runs).toHaveLength(pause);
+    runs.at(-1)?.fail(new Error('no database'));
+    await idle();
+    for (let i = 0; i < 5; i += 1) await read();
+    expect(runs).toHaveLength(pause);
+    await pass(1_000);
+  }
+  await read();
+  runs.at(-1)?.answer('new');
+  await idle();
+  expect(await cache.get('k')).toBe('new');
+  expect(cache.stats()).toMatchObject({ loads: 5, loadFailures: 3, refreshes: { grace: 4 } });
+});
+
+test('what failed behind a value is tried again at once when somebody has written the key', async () => {
+  const { cache } = await start({ ttl: '1m', grace: '1h' });
+  await Promise.all([cache.get('k', () => 'old'), idle()]);
+  await pass(60_001);
+  const { load, runs } = loader();
+  await Promise.all([cache.get('k', load), idle()]);
+  runs[0]?.fail(new Error('no database'));
+  await idle();
+  await Promise.all([cache.set('k', 'set', { ttl: 500 }), idle()]);
+  await pass(501);
+  await Promise.all([cache.get('k', load), idle()]);
+  expect(runs).toHaveLength(2);
+  runs[1]?.answer('new');
+  await idle();
 });

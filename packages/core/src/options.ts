@@ -6,6 +6,11 @@ export type OptionReader<T> = (value: unknown, name: string) => T;
 
 type Readers = Readonly<Record<string, OptionReader<unknown>>>;
 type Read<R extends Readers> = { readonly [K in keyof R]: ReturnType<R[K]> };
+/** What was given of some options. */
+export type Given<R extends Readers> = { readonly [K in keyof R]?: ReturnType<R[K]> | undefined };
+type Optionals<R extends Readers> = {
+  readonly [K in keyof R]: OptionReader<ReturnType<R[K]> | undefined>;
+};
 
 /**
  * Reads an options object: each option by its reader (which sees `undefined` for one left out),
@@ -14,18 +19,50 @@ type Read<R extends Readers> = { readonly [K in keyof R]: ReturnType<R[K]> };
  * Throws: {@link ConfigError}, naming `where` and the option.
  */
 export function readOptions<R extends Readers>(where: string, given: unknown, readers: R): Read<R> {
-  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given)))
-    throw new ConfigError(`${where}: options must be an object`);
-  const values = (given ?? {}) as Record<string, unknown>;
-  for (const name of Object.keys(values))
-    if (!Object.hasOwn(readers, name))
-      throw new ConfigError(
-        `${where}: unknown option '${name}'; known are ${Object.keys(readers).join(', ')}`,
-      );
+  const values = objectOf(where, given);
+  for (const name of Object.keys(values)) checkKnown(where, name, readers);
   const read: Record<string, unknown> = {};
   for (const [name, reader] of Object.entries(readers))
     read[name] = reader(values[name], `${where}: ${name}`);
   return read as Read<R>;
+}
+
+/**
+ * As {@link readOptions}, but reads only what was given. For the options of a call that is answered in
+ * less time than all of its readers would take.
+ */
+export function readGiven<R extends Readers>(where: string, given: unknown, readers: R): Given<R> {
+  const values = objectOf(where, given);
+  const read: Record<string, unknown> = {};
+  for (const name of Object.keys(values)) {
+    checkKnown(where, name, readers);
+    const value = values[name];
+    if (value !== undefined) read[name] = (readers[name] as R[string])(value, `${where}: ${name}`);
+  }
+  return read as Given<R>;
+}
+
+function objectOf(where: string, given: unknown): Record<string, unknown> {
+  if (given === undefined) return {};
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new ConfigError(`${where}: options must be an object`);
+  return given as Record<string, unknown>;
+}
+
+function checkKnown(where: string, name: string, readers: Readers): void {
+  if (!Object.hasOwn(readers, name))
+    throw new ConfigError(
+      `${where}: unknown option '${name}'; known are ${Object.keys(readers).join(', ')}`,
+    );
+}
+
+/** The readers of options all of which may be left out: `undefined` then. */
+export function optionals<R extends Readers>(readers: R): Optionals<R> {
+  const entries = Object.entries(readers).map(([name, reader]) => [
+    name,
+    optional<unknown>(reader, undefined),
+  ]);
+  return Object.fromEntries(entries) as Optionals<R>;
 }
 
 /** The reader for an option that may be left out and then has this value. */

@@ -250,10 +250,17 @@ export class TrackingCache {
     return leading.promise;
   }
 
-  /** The fetch of this very command that is under way, if there is one that may be joined (I1). */
+  /**
+   * The fetch of this very command that is under way, if there is one that may be joined (I1): what it
+   * answers is to be no older than a hit.
+   */
   join<V>(signature: string): Promise<V> | undefined {
     const load = this.#flights.joinable(signature);
     if (load === undefined) return undefined;
+    const { source, line, openedAtMs } = load.guard;
+    const nowMs = this.clock.nowMs();
+    const isHeard = source !== undefined && nowMs < source.servesUntilMs;
+    if (!isHeard && nowMs >= openedAtMs + line.rules.maxStalenessMs) return undefined; // guard: I4
     this.#counters.coalesced += 1;
     return load.join() as Promise<V>;
   }

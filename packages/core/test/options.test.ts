@@ -10,7 +10,9 @@ import {
   type OptionReader,
   oneOf,
   optional,
+  optionals,
   ratio,
+  readGiven,
   readOptions,
   text,
 } from '../src/options.ts';
@@ -24,6 +26,41 @@ const config = (message: string | RegExp) =>
   });
 
 const readers = { size: optional(count, 5), wait: optional(duration, 10), strict: flag };
+
+describe('readGiven', () => {
+  test('answers what was given, and nothing of what was not', () => {
+    expect(readGiven('call', { wait: '2s' }, { wait: duration, strict: flag })).toEqual({
+      wait: 2_000,
+    });
+    expect(readGiven('call', { wait: undefined }, { wait: duration })).toEqual({});
+    expect(readGiven('call', undefined, { wait: duration })).toEqual({});
+  });
+
+  test.each(['toString', '__proto__', 'wai'])('%s is no option', (name) => {
+    const given = Object.defineProperty({}, name, { value: 1, enumerable: true });
+    expect(() => readGiven('call', given, { wait: duration })).toThrow(
+      config(`unknown option '${name}'`),
+    );
+  });
+
+  test.each([null, [], 'wait', 7])('%j holds no options', (given) => {
+    expect(() => readGiven('call', given, { wait: duration })).toThrow(config(/^call: options/));
+  });
+
+  test('a value that its reader refuses is named', () => {
+    expect(() => readGiven('call', { wait: 0 }, { wait: duration })).toThrow(config(/^call: wait/));
+  });
+});
+
+test('optionals: what is left out is undefined, what is given is read', () => {
+  const { wait, strict } = optionals({ wait: duration, strict: flag });
+  expect([wait(undefined, 'wait'), wait('1s', 'wait'), strict(false, 'strict')]).toEqual([
+    undefined,
+    1_000,
+    false,
+  ]);
+  expect(() => strict(7, 'strict')).toThrow(config(/^strict must be/));
+});
 
 describe('readOptions', () => {
   test('reads what is given and fills in what is not', () => {

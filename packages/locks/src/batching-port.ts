@@ -10,12 +10,16 @@ import type { BatchedScript } from './scripts/batched.ts';
 
 /** More in one script would keep the server from its other clients for longer than they notice. */
 const MOST_CALLS = 32;
+/** More that cannot go together are not gathered: to find out costs more than it spares. */
+const MOST_BATCHES = 8;
 
 /** Calls of one script that have yet to leave. */
 interface Batch {
   readonly script: BatchedScript;
+  /** What the calls have in common. */
+  readonly shared: readonly string[];
   readonly keys: string[];
-  readonly args: string[];
+  readonly holders: string[];
   readonly calls: Call[];
 }
 
@@ -57,34 +61,50 @@ export class BatchingPort implements CommandPort {
   }
 
   /** Sends: EVALSHA, EVAL once on NOSCRIPT, for this key alone or with others of the same turn. */
-  call(script: BatchedScript, key: string, args: readonly string[]): Promise<unknown> {
-    if (!this.#mayBatch) return runScript(this.#port, script, [key], args);
+  call(
+    script: BatchedScript,
+    key: string,
+    shared: readonly string[],
+    holder: string,
+  ): Promise<unknown> {
+    if (!this.#mayBatch) return this.#alone(script, key, shared, holder);
     if (!this.#isTurn) {
       this.#isTurn = true;
       process.nextTick(this.#onTurn);
-      return runScript(this.#port, script, [key], args);
+      return this.#alone(script, key, shared, holder);
     }
     return new Promise((resolve, reject) => {
-      const { keys, args: all, calls } = this.#batchFor(script, key);
+      const { keys, holders, calls } = this.#batchFor(script, shared, key);
       keys.push(key);
-      all.push(...args);
+      holders.push(holder);
       calls.push({ resolve, reject });
     });
+  }
+
+  #alone(
+    script: BatchedScript,
+    key: string,
+    shared: readonly string[],
+    holder: string,
+  ): Promise<unknown> {
+    return runScript(this.#port, script, [key], [...shared, holder]);
   }
 
   /**
    * The batch that a call belongs to. What was asked of the same key before leaves first: in a batch no
    * call sees what another has done.
    */
-  #batchFor(script: BatchedScript, key: string): Batch {
-    let batch = this.#batches.find((each) => each.script === script);
-    const isFull = batch?.keys.length === MOST_CALLS;
-    if (isFull || this.#batches.some(({ keys }) => keys.includes(key))) {
-      this.#flush();
-      batch = undefined;
-    }
-    if (batch !== undefined) return batch;
-    const begun: Batch = { script, keys: [], args: [], calls: [] };
+  #batchFor(script: BatchedScript, shared: readonly string[], key: string): Batch {
+    const batch = this.#batches.find(
+      (each) => each.script === script && each.shared.every((arg, i) => arg === shared[i]),
+    );
+    const isFull =
+      batch === undefined
+        ? this.#batches.length === MOST_BATCHES
+        : batch.keys.length === MOST_CALLS;
+    if (isFull || this.#batches.some(({ keys }) => keys.includes(key))) this.#flush();
+    else if (batch !== undefined) return batch;
+    const begun: Batch = { script, shared, keys: [], holders: [], calls: [] };
     this.#batches = [...this.#batches, begun];
     return begun;
   }
@@ -103,9 +123,9 @@ export class BatchingPort implements CommandPort {
 
   /** Never rejects. */
   async #run(batch: Batch): Promise<void> {
-    const { script, keys, args, calls } = batch;
+    const { script, shared, keys, holders, calls } = batch;
     try {
-      const reply = await this.#runLater(script, keys, args);
+      const reply = await this.#runLater(script, keys, [...shared, ...holders]);
       const answers = calls.length === 1 ? [reply] : (reply as readonly unknown[]);
       for (const [i, call] of calls.entries())
         if (answers[i] instanceof Error) call.reject(answers[i]);
@@ -125,11 +145,12 @@ export class BatchingPort implements CommandPort {
     return true;
   }
 
-  #runAlone({ script, keys, args, calls }: Batch): void {
-    for (const [i, { resolve, reject }] of calls.entries()) {
-      const own = args.slice(i * script.args, (i + 1) * script.args);
-      this.#runLater(script, [keys[i] as string], own).then(resolve, reject);
-    }
+  #runAlone({ script, shared, keys, holders, calls }: Batch): void {
+    for (const [i, { resolve, reject }] of calls.entries())
+      this.#runLater(script, [keys[i] as string], [...shared, holders[i] as string]).then(
+        resolve,
+        reject,
+      );
   }
 
   /** The connection was up when the call was made; lost since, the client would keep it for a later one. */

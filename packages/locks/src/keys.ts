@@ -20,6 +20,11 @@ export function beside({ before, after }: LockKeys, name: Beside): string {
   return before + name + after;
 }
 
+/** What scripts name the keys beside a lock by: the tag between their braces, '' for the lock itself. */
+export function tagOf({ before, after }: LockKeys): string {
+  return after === '' ? '' : before.slice(1, -2);
+}
+
 /** The key that is touched for one waiter alone. */
 export function wakeKey(keys: LockKeys, name: 'turn' | 'next', holder: string): string {
   return `${beside(keys, name)}:${holder}`;
@@ -38,6 +43,7 @@ export function lockKeys(prefix: string, key: string): LockKeys {
  */
 export function spreadKeys(prefix: string, key: string, places: number): readonly LockKeys[] {
   const first = lockKeys(prefix, key);
+  if (places === 1) return [first];
   const slot = slotOf(first.lock);
   const others = Array.from({ length: places - 1 }, (_, i) => {
     const apart = Math.round(((i + 1) * SLOTS) / places);

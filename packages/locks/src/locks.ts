@@ -277,7 +277,7 @@ export class Locks implements AsyncDisposable {
     await Promise.all(this.#connections.map((connections) => connections.close()));
   }
 
-  async #acquire(where: string, key: string, options: unknown): Promise<HeldLock> {
+  #acquire(where: string, key: string, options: unknown): Promise<HeldLock> {
     const wanted = this.#wanted(where, key, true, options);
     return this.#deskOf(key).acquire(wanted);
   }
@@ -291,15 +291,17 @@ export class Locks implements AsyncDisposable {
   }
 
   #deskOf(key: string): Desk {
-    return this.#desk(mutexDesk(key), key, () => this.#kindOf(key));
+    return this.#desk(mutexDesk(key), key, this.#kindOf);
   }
 
-  #desk(name: string, key: string, kind: () => DeskKind): Desk {
+  #desk(name: string, key: string, kindOf: (key: string) => DeskKind): Desk {
     const known = this.#desks.get(name);
     if (known !== undefined) return known;
-    const desk = new Desk({
+    const { settings, rules } = kindOf(key);
+    const desk: Desk = new Desk({
       key,
-      ...kind(),
+      settings,
+      rules,
       releases: this.#releases,
       tally: this.#tally,
       room: this.#room,
@@ -345,13 +347,15 @@ export class Locks implements AsyncDisposable {
     });
   }
 
-  #kindOf(key: string): DeskKind {
+  readonly #kindOf = (key: string): DeskKind => {
     const places = this.#placesOf(key);
     const settings = this.#settings;
     const [only] = places;
     if (places.length === 1 && only !== undefined) {
-      const bid = (): Bid => new LockBid({ ...only, key, tally: this.#tally, holder: newHolder() });
-      return { settings, rules: { bid, ...ONE_AT_A_TIME } };
+      const { connections, keys } = only;
+      const bid = (): Bid =>
+        new LockBid({ connections, keys, key, tally: this.#tally, holder: newHolder() });
+      return { settings, rules: oneAtATime(bid) };
     }
     const { clock, retry, commandTimeoutMs } = settings;
     const [budget, releases, tally] = [this.#budget, this.#releases, this.#tally];
@@ -359,9 +363,9 @@ export class Locks implements AsyncDisposable {
     return {
       // Each round is bounded by itself, so that whoever asks is told every vote.
       settings: { ...settings, commandTimeoutMs: ROUNDS * commandTimeoutMs },
-      rules: { bid: () => new QuorumBid(parts), ...ONE_AT_A_TIME },
+      rules: oneAtATime(() => new QuorumBid(parts)),
     };
-  }
+  };
 
   #placesOf(key: string): readonly Place[] {
     const { prefix } = this.#settings;
@@ -400,13 +404,14 @@ function mutexDesk(key: string): string {
   return deskName('mutex', key);
 }
 
+const isUnused: DeskRules['mayUse'] = ({ users }) => users.size === 0;
+const isNone: DeskRules['mayBid'] = (tenures) => tenures.length === 0;
+
 /** What a mutex is. */
-const ONE_AT_A_TIME: Omit<DeskRules, 'bid'> = {
-  mayUse: ({ users }) => users.size === 0,
-  mayBid: (tenures) => tenures.length === 0,
-  mostTokens: Number.POSITIVE_INFINITY,
-  isExclusive: true,
-};
+function oneAtATime(bid: DeskRules['bid']): DeskRules {
+  const mostTokens = Number.POSITIVE_INFINITY;
+  return { bid, mayUse: isUnused, mayBid: isNone, mostTokens, isExclusive: true };
+}
 
 /**
  * Makes locks over one client of node-redis, or over a majority of several servers. Sends nothing.

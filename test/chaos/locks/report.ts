@@ -1,10 +1,8 @@
 import { undisturbed } from '../availability.ts';
+import { countOfFaults, Excerpt } from '../excerpt.ts';
 import type { History } from './history.ts';
 import type { Promises, Violation } from './judge.ts';
 
-/** A violation is shown with so much of what was before and after it. */
-const AROUND_MS = 400;
-const MOST_LINES = 60;
 const MOST_VIOLATIONS = 5;
 
 /** What was found, in a few lines, then each of the first violations amid what happened around it. */
@@ -24,14 +22,12 @@ export function report(
 
 function summary(history: History, { leaseMs }: Promises): string[] {
   const { faults, holdings, calls, arrivals, given, startedNs, endedNs } = history;
-  const kinds = new Map<string, number>();
-  for (const { what } of faults) kinds.set(what, (kinds.get(what) ?? 0) + 1);
   const telling = undisturbed(calls, faults, leaseMs);
   const succeeded = (some: typeof calls): number =>
     some.filter(({ outcome }) => outcome === 'succeeded').length;
   return [
     `${(Number(endedNs - startedNs) / 1e9).toFixed(1)} s, ${history.beats.size} processes`,
-    `faults: ${faults.length} (${[...kinds].map(([what, n]) => `${n} ${what}`).join(', ')})`,
+    countOfFaults(faults),
     `calls: ${calls.length}, of which ${succeeded(calls)} got the lock; without a fault ${succeeded(telling)} of ${telling.length}`,
     `holdings: ${holdings.length}, looks that found the lock held: ${holdings.reduce((n, { beliefsNs }) => n + beliefsNs.length, 0)}, tokens seen at the server: ${given.length}`,
     `writes: ${arrivals.length}, refused: ${arrivals.filter(({ accepted }) => !accepted).length}`,
@@ -41,12 +37,9 @@ function summary(history: History, { leaseMs }: Promises): string[] {
 /** What is known of a key, and of faults, around a violation; times in milliseconds from it. */
 function around(history: History, { rule, text, key, atNs }: Violation): string[] {
   if (atNs === undefined) return [];
-  const lines: { readonly ns: bigint; readonly line: string }[] = [];
-  const add = (ns: bigint, line: string): void => void lines.push({ ns, line });
-  for (const { what, whom, beganNs, endedNs } of history.faults) {
-    add(beganNs, `-- ${what} (${whom}) begins`);
-    add(endedNs, `-- ${what} (${whom}) has ended`);
-  }
+  const excerpt = new Excerpt(atNs);
+  const add = (ns: bigint, line: string): void => excerpt.add(ns, line);
+  excerpt.addFaults(history.faults);
   for (const holding of history.holdings) {
     const { by, call, token, calledNs, grantedNs, beliefsNs, lostNs } = holding;
     if (holding.key !== key) continue;
@@ -64,11 +57,5 @@ function around(history: History, { rule, text, key, atNs }: Violation): string[
   for (const { what, by, call, token, arrivedNs, accepted, ...write } of history.arrivals)
     if (write.key === key)
       add(arrivedNs, `${by} (${call}) ${token} ${what} ${accepted ? 'accepted' : 'refused'}`);
-  const near = lines
-    .map(({ ns, line }) => ({ ms: Number(ns - atNs) / 1e6, line }))
-    .filter(({ ms }) => Math.abs(ms) <= AROUND_MS)
-    .sort((a, b) => Math.abs(a.ms) - Math.abs(b.ms))
-    .slice(0, MOST_LINES)
-    .sort((a, b) => a.ms - b.ms);
-  return [`${rule}: ${text}`, ...near.map(({ ms, line }) => `  ${ms.toFixed(2)} ${line}`)];
+  return [`${rule}: ${text}`, ...excerpt.lines];
 }

@@ -1,29 +1,22 @@
 import { join } from 'node:path';
-import type { Contact, Entry, handlers, Work, Write } from '../../children/lock-contender.ts';
-import {
-  type SentinelDeployment,
-  type StandaloneDeployment,
-  startSentinel,
-  startStandalone,
-} from '../../support/deployments.ts';
+import type { Entry, handlers, Work, Write } from '../../children/lock-contender.ts';
 import { eventually, pause } from '../../support/eventually.ts';
 import { readJournal } from '../../support/journal.ts';
 import { openLogFolder } from '../../support/log-folder.ts';
 import { Random } from '../../support/random.ts';
-import type { ServerNode } from '../../support/server-node.ts';
+import type { Contact } from '../contact.ts';
 import { Crew, type Member } from '../crew.ts';
-import { commonMishaps, deletion, failover } from '../mishaps.ts';
+import { Ground, type GroundKind } from '../ground.ts';
+import { commonMishaps, deletion } from '../mishaps.ts';
 import { type Mishap, Nemesis } from '../nemesis.ts';
-import { SentinelWay, SingleWay } from '../way.ts';
+import type { SentinelWay, SingleWay } from '../way.ts';
 import { type History, notesOf } from './history.ts';
 import type { Promises } from './judge.ts';
 import { Register } from './register.ts';
 import { TokenWatch } from './token-watch.ts';
 
-export type SceneKind = 'standalone' | 'sentinel';
-
 export interface SceneOptions {
-  readonly kind: SceneKind;
+  readonly kind: GroundKind;
   /** How long the nemesis rages. */
   readonly seconds: number;
   readonly seed: number;
@@ -59,9 +52,6 @@ export const PROMISES: Promises = {
   leastCalls: 30,
 };
 
-/** Of a master that sentinels do not hear. */
-const DEAD_AFTER_MS = 3_000;
-
 type Handlers = typeof handlers;
 
 /**
@@ -72,10 +62,10 @@ type Handlers = typeof handlers;
  */
 export async function play(options: SceneOptions): Promise<History> {
   const { kind, seconds } = options;
-  await using deployment = await (kind === 'sentinel' ? calmSentinels() : startStandalone());
+  await using ground = await Ground.open(kind);
   const folder = openLogFolder('nemesis');
   try {
-    await using scene = new Scene(options, deployment, folder.path);
+    await using scene = new Scene(options, ground, folder.path);
     await scene.begin();
     await scene.nemesis.rage(seconds * 1_000);
     return await scene.end();
@@ -84,42 +74,26 @@ export async function play(options: SceneOptions): Promise<History> {
   }
 }
 
-/** Sentinels that do not take a busy machine for a dead master: that would be nobody's blow. */
-async function calmSentinels(): Promise<SentinelDeployment> {
-  const deployment = await startSentinel();
-  for (const sentinel of deployment.nodesOf('sentinel'))
-    await sentinel.ask(
-      ...['SENTINEL', 'SET', deployment.masterName, 'down-after-milliseconds', `${DEAD_AFTER_MS}`],
-    );
-  return deployment;
-}
-
 class Scene implements AsyncDisposable {
   readonly nemesis: Nemesis;
   readonly #options: SceneOptions;
-  readonly #deployment: StandaloneDeployment | SentinelDeployment;
+  readonly #ground: Ground;
   readonly #folder: string;
   readonly #random: Random;
   readonly #register = new Register();
   readonly #crew: Crew<Handlers, SingleWay | SentinelWay>;
   readonly #begun: string[] = [];
-  #master: ServerNode;
   #watch: TokenWatch | undefined;
   #startedNs = 0n;
 
-  constructor(
-    options: SceneOptions,
-    deployment: StandaloneDeployment | SentinelDeployment,
-    folder: string,
-  ) {
+  constructor(options: SceneOptions, ground: Ground, folder: string) {
     this.#options = options;
-    this.#deployment = deployment;
+    this.#ground = ground;
     this.#folder = folder;
     this.#random = new Random(options.seed);
-    this.#master = deployment.nodes[0] as ServerNode;
     this.#crew = new Crew({
       script: 'lock-contender.ts',
-      openWay: () => this.#openWay(),
+      openWay: () => ground.openWay(options.contact),
       begin: (member) => this.#begin(member),
     });
     const mishaps = this.#mishaps();
@@ -132,9 +106,9 @@ class Scene implements AsyncDisposable {
 
   async begin(): Promise<void> {
     // A master that may change gives its tokens in more than one place.
-    if (this.#deployment.kind === 'standalone')
+    if (this.#ground.kind === 'standalone')
       this.#watch = await TokenWatch.start(
-        this.#master,
+        this.#ground.master,
         new Map(KEYS.map((key) => [`${PREFIX}${key}`, key])),
       );
     const { processes = PROCESSES } = this.#options;
@@ -181,7 +155,7 @@ class Scene implements AsyncDisposable {
     this.#begun.push(name);
     child.onEvent('write', (write) => this.#register.write(name, write as Write));
     await child.request('work', {
-      contact: this.#contactOf(way),
+      contact: this.#ground.contactOf(way),
       prefix: prefixOf(name),
       keys: KEYS,
       callersPerKey: CALLERS_PER_KEY,
@@ -193,38 +167,25 @@ class Scene implements AsyncDisposable {
     });
   }
 
-  #openWay(): Promise<SingleWay | SentinelWay> {
-    return this.#options.contact === 'sentinel'
-      ? SentinelWay.open(this.#deployment as SentinelDeployment)
-      : SingleWay.open(this.#master);
-  }
-
-  #contactOf(way: SingleWay | SentinelWay): Contact {
-    if (way instanceof SingleWay) return { is: 'client', url: way.url };
-    const { masterName: name } = this.#deployment as SentinelDeployment;
-    const { roots: sentinelRootNodes, nodeAddressMap } = way;
-    return { is: 'sentinel', name, sentinelRootNodes, nodeAddressMap };
-  }
-
   #mishaps(): Mishap[] {
-    const scene = this;
+    const ground = this.#ground;
     const stage = {
       random: this.#random,
       crew: this.#crew,
       leaseMs: LEASE_MS,
       get master() {
-        return scene.#master;
+        return ground.master;
       },
       victim: () => {
         const { holders } = this.#register;
         return holders.length === 0 ? undefined : this.#random.anyOf(holders);
       },
     };
-    const all = [...commonMishaps(stage), deletion(stage, KEYS, (key) => `${PREFIX}${key}`)];
-    const promoted = (master: ServerNode): void => {
-      this.#master = master;
-    };
-    if (this.#deployment.kind === 'sentinel') all.push(failover(stage, this.#deployment, promoted));
+    const all = [
+      ...commonMishaps(stage),
+      deletion(stage, KEYS, (key) => `${PREFIX}${key}`),
+      ...ground.mishaps(stage),
+    ];
     const { mishaps } = this.#options;
     return all.filter(({ what }) => mishaps?.includes(what) ?? true);
   }

@@ -42,3 +42,26 @@ test.runIf(by === 'binary')(
     expect(await server.node.ask('EXISTS', 'waited')).toBe(1);
   },
 );
+
+test.runIf(by === 'binary')(
+  'a process that closes amid refreshes, writers, warming and loads nobody waits for exits by itself',
+  async () => {
+    await using server = await startStandalone();
+    const { said, exitCode } = await run(server.url, 'behind');
+    const closed = 'REDCACHE_CLOSED';
+    expect(said).toEqual([
+      ...Array.from({ length: 40 }, () => 'value old'),
+      ...['left', closed, closed, closed, closed],
+      ...['value old', closed],
+    ]);
+    expect(exitCode).toBe(0);
+    // No lease, lock or placeholder is left: only values, epochs, and what counts fencing tokens.
+    const left = (await server.node.ask('KEYS', '*')) as string[];
+    expect(
+      left.filter(
+        (key) =>
+          !/^(aged \d+$|redcache:(epoch|cleared)$|redcache:probe:|{written}:fence:)/.test(key),
+      ),
+    ).toEqual([]);
+  },
+);

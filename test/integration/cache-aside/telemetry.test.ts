@@ -85,6 +85,53 @@ test('the metrics of a cache are what its statistics say, in the units of the co
   });
 });
 
+test('what is of a family says so, and adds up with what is not', async () => {
+  const telemetry = startTelemetry();
+  const options = { namespace: newKey() };
+  const [{ cache }, { cache: other }] = [
+    await openCache(url, options),
+    await openCache(url, options),
+  ];
+  using _ = observe(cache, { ...telemetry.providers, name: 'all' });
+  const users = cache.define({ name: 'user', load: async (id: number) => `user ${id}` });
+  cache.define({ name: 'unused', load: async (id: number) => id });
+  await cache.get('plain', () => 'v');
+  await cache.get('plain');
+  await users.getMany([1, 2]);
+  await users.get(1);
+  const { load, runs } = loader();
+  const theirs = other.define({ name: 'user', load: (id: number) => load(String(id), ABORT) });
+  const loading = theirs.get(3);
+  await eventually(() => runs.length === 1);
+  const waiting = users.get(3);
+  await eventually(() => users.stats().waits === 1);
+  runs[0]?.answer('user 3');
+  expect(await Promise.all([loading, waiting])).toEqual(['user 3', 'user 3']);
+
+  const points = await telemetry.points();
+  const FAMILY = 'redcache.cache.family';
+  const families = (name: string) => by(points.get(`redcache.cache.${name}`), FAMILY);
+  expect(families('loaded_keys')).toEqual({ '': 1, user: 2, unused: 0 });
+  expect(families('load.duration')).toMatchObject({ '': { count: 1 }, user: { count: 2 } });
+  expect(families('wait.duration')).toMatchObject({ user: { count: 1 } });
+  expect(families('uncertain_key.count')).toEqual({ '': 0 });
+  const requests = points.get('redcache.cache.requests') ?? [];
+  const of = (family: string | undefined) =>
+    by(
+      requests.filter(({ attributes }) => attributes[FAMILY] === family),
+      'redcache.cache.result',
+    );
+  expect(of('user')).toMatchObject({ local_hit: 1, redis_hit: 1, miss: 2, stale_hit: 0 });
+  expect(of(undefined)).toMatchObject({ local_hit: 1, redis_hit: 0, miss: 1 });
+  expect(new Set(requests.map(({ attributes }) => attributes[NAME]))).toEqual(new Set(['all']));
+  const spans = telemetry.spans().map(({ name, attributes }) => [name, attributes[FAMILY]]);
+  expect(spans).toEqual([
+    ['load all', undefined],
+    ['load all', 'user'],
+    ['load all', 'user'],
+  ]);
+});
+
 test('bytes are those of values as Redis holds them', async () => {
   const [{ cache, client }, { cache: reader }] = [await openCache(url), await openCache(url)];
   const [small, large] = [newKey(), newKey()];

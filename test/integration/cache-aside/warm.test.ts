@@ -269,3 +269,29 @@ test('without Redis nothing is loaded, and every key has failed', async () => {
   expect(thrown.errorFor(keys[0] as string)).toMatchObject({ code: 'REDCACHE_UNAVAILABLE' });
   expect(asked).toEqual(['before']);
 });
+
+test('a family is warmed by its ids, and another process has them all', async () => {
+  const options = { namespace: newKey() };
+  const [one, other] = [await openCache(url, options), await openCache(url, options)];
+  const asked: number[] = [];
+  const kind = {
+    name: 'row',
+    loadMany: async (ids: number[]): Promise<Map<number, string>> => {
+      asked.push(...ids);
+      return new Map(ids.map((id) => [id, `row ${id}`]));
+    },
+  };
+  const [here, there] = [one.cache.define(kind), other.cache.define({ ...kind })];
+  const ids = Array.from({ length: 500 }, (_, i) => i);
+  const heard: (number | undefined)[] = [];
+  const progress = await here.warm(ids, {
+    batchSize: 50,
+    progressEvery: 1,
+    onProgress: ({ lastId }) => heard.push(lastId),
+  });
+  expect(progress).toMatchObject({ done: 500, loaded: 500, lastId: 499, lastKey: 'row:499' });
+  expect(heard.at(-1)).toBe(499);
+  expect(await there.getMany(ids)).toEqual(new Map(ids.map((id) => [id, `row ${id}`])));
+  expect(asked).toHaveLength(500);
+  expect(here.stats()).toMatchObject({ loads: 500 });
+});

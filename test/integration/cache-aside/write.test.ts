@@ -272,6 +272,56 @@ test.each(['here', 'elsewhere'])(
   },
 );
 
+const happenings: [string, (key: string) => Promise<unknown>][] = [
+  ['a delete of another process', async (key) => (await open()).cache.delete(key)],
+  ['a write without the lock', async (key) => (await open()).cache.set(key, 'newer')],
+  ['a delete of another program', (key) => server.node.ask('DEL', key)],
+];
+
+test.each(
+  happenings.flatMap(([what, happens]) =>
+    ['a value', 'nothing', 'an absence', "another program's"].map(
+      (before) => [what, before, happens] as const,
+    ),
+  ),
+)('%s while a writer runs, where there was %s: its value is not stored (W5)', async (...given) => {
+  const [, before, happens] = given;
+  const { cache } = await open();
+  const key = newKey();
+  if (before === 'a value') await cache.set(key, 'old');
+  if (before === 'an absence') await cache.set(key, undefined);
+  if (before === "another program's") await server.node.ask('SET', key, '');
+  const { write, runs } = writer();
+  const writing = cache.write(key, write);
+  await eventually(() => runs.length === 1);
+  // Whoever does this has changed the source after the writer.
+  await happens(key);
+  runs[0]?.answer('older');
+  expect(await writing).toBe('older');
+  expect(await server.node.ask('EXISTS', key)).toBe(0);
+  expect(await cache.get(key, () => 'newest')).toBe('newest');
+});
+
+test('while a writer runs where there was nothing, readers load, and its failure leaves nothing', async () => {
+  const [{ cache }, { cache: other }] = [await open(), await open()];
+  const unreadable = published('redcache:cache:unreadable');
+  const [read, failed] = [newKey(), newKey()];
+  const { write, runs } = writer();
+  const writing = [read, failed].map((key) => cache.write(key, write));
+  await eventually(() => runs.length === 2);
+  expect(await other.get(read)).toBeUndefined();
+  expect(await other.touch(read, '1m')).toBe(false);
+  expect(await other.get(read, () => 'old')).toBe('old');
+  expect(unreadable).toEqual([]);
+  runs[0]?.answer('new');
+  const error = new Error('the database said no');
+  runs[1]?.fail(error);
+  expect(await writing[0]).toBe('new');
+  await expect(writing[1]).rejects.toBe(error);
+  await eventually(async () => (await other.get(read, () => 'new')) === 'new');
+  expect(await server.node.ask('EXISTS', failed)).toBe(0);
+});
+
 test('a refresh that began before a write is not stored over it', async () => {
   const [{ cache }, other] = [await open(), await open()];
   const key = newKey();

@@ -12,7 +12,7 @@ const few = ['--processes', '2', '--read-rate', '1000'];
 test('a run ends with a summary of what was read, and leaves nothing behind', {
   timeout,
 }, async () => {
-  const { exit, output, errors, left } = await runDemo([...few, '--seconds', '3']);
+  const { exit, output, errors, left } = await runDemo([...few, '--seconds', '5']);
   expect({ exit, errors: stackOf(errors) }).toEqual({
     exit: { code: 0, signal: null },
     errors: [],
@@ -25,7 +25,10 @@ test('a run ends with a summary of what was read, and leaves nothing behind', {
   expect(output).toMatch(/^ {2}updates +[1-9]/m);
   expect(output).toMatch(/^ {2}stale reads +0 beyond/m);
   expect(output).toMatch(/^ {2}double loads +0 among [\d,]+ loads$/m);
+  expect(output).toMatch(/^ +[1-9]\d* regions? at once, [1-9]\d* rows: .* one tag/m);
   expect(output).toMatch(/^ {2}failed reads +0$/m);
+  expect(output).toMatch(/^ {2}database +stopped for .*, in which [1-9][\d,]* reads? went on$/m);
+  expect(output).toMatch(/^ +[1-9][\d,]* of them got what had aged, by grace$/m);
   expect(output).toContain('All as promised.');
   expect(left()).toEqual([]);
 });

@@ -1,4 +1,5 @@
 // Many locks at once over one connection: what is asked for in one turn goes in one script.
+import type { Lock } from '@redcache/locks';
 import { expect, inject, test } from 'vitest';
 import { startStandalone } from '../../support/deployments.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -82,6 +83,28 @@ test('of many that are given back at once each goes to whoever waits for it, or 
   }
   for (const key of keys) expect(await one.locks.isLocked(key)).toBe(waitedFor.has(key));
 });
+
+test.for(['+mget', '-mget'])(
+  'whoever took many at once hears of each that is deleted, and of no other, as a user with %s',
+  async (mget) => {
+    await using alone = await startStandalone();
+    await alone.node.ask('ACL', 'SETUSER', 'worker', 'on', '>secret', '~*', '&*', '+@all', mget);
+    const { locks } = await openLocks(alone.node.url.replace('//', '//worker:secret@'));
+    const client = await openClient(alone.node.url);
+    const keys = freshKeys(20);
+    // No extension finds it out meanwhile.
+    const held = await Promise.all(keys.map((key) => locks.acquire(key, { lease: '1h' })));
+    const [, , , gone, ...others] = held as [Lock, Lock, Lock, Lock, ...Lock[]];
+    for (const lock of held) expect(lock.signal.aborted).toBe(false);
+    await client.del(inRedis(gone.key));
+    await eventually(() => gone.signal.aborted);
+    expect(gone.signal.reason).toMatchObject({ reason: 'deleted' });
+    for (const lock of others) expect(lock.signal.aborted).toBe(false);
+    const outcomes = await Promise.all(held.map((lock) => lock.release()));
+    expect(outcomes.filter((outcome) => outcome === 'lost')).toHaveLength(1);
+    expect(await client.exists(keys.map(inRedis))).toBe(0);
+  },
+);
 
 test('a batch survives that the server forgets its scripts', async () => {
   const { locks, client } = await openLocks(url);

@@ -1,17 +1,23 @@
 import { ConfigError } from '@redcache/core';
-import { callback, type OptionReader, optional, readOptions } from '@redcache/core/toolkit';
+import {
+  callback,
+  type OptionReader,
+  optional,
+  optionals,
+  readOptions,
+} from '@redcache/core/toolkit';
 import { type CodecOption, codec } from '../codecs/named.ts';
 import { type CompressOptions, compression } from '../compression.ts';
 import type { Freeze } from '../freeze.ts';
 import { freeze, type Settings, type Tags, tags } from '../options.ts';
 import {
   offOr,
+  POLICY,
   type Policy,
   type PolicyOptions,
   policyFrom,
-  policyReaders,
   type TimeoutOptions,
-  timeoutReaders,
+  times,
 } from '../policy.ts';
 import type { LoadContext } from '../read/loader.ts';
 import type { Schema, SchemaInput } from '../schema.ts';
@@ -133,8 +139,8 @@ export function readFamilyOptions<Id>(
     loadMany: callback<LoadByIds<Id, unknown>>(),
     schema,
     tags,
-    ...policyReaders(policy),
-    timeout: (value, name) => readOptions(name, value, timeoutReaders(policy)),
+    ...optionals(POLICY),
+    timeout: optional(times, undefined),
     codec: optional(codec, format.codec),
     compress: optional(offOr(compression, undefined), format.compress),
     freeze: optional(freeze, format.freeze),
@@ -152,6 +158,6 @@ export function readFamilyOptions<Id>(
       foreign: format.foreign,
       schema: read.schema,
     },
-    policy: policyFrom(read, read.timeout),
+    policy: policyFrom(policy, read, read.timeout),
   };
 }

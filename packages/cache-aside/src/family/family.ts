@@ -3,8 +3,12 @@ import { durationMs } from '@redcache/core/toolkit';
 import type { Found, Peeked } from '../found.ts';
 import { KeyMemo } from '../key-memo.ts';
 import type { GetOptions, SetOptions, WriteOptions } from '../options.ts';
+import type { LoadAll } from '../read/loader.ts';
 import type { Shelf, ShelfLoad } from '../shelf.ts';
 import type { FamilyStats } from '../stats.ts';
+import type { Ids } from '../warm/key-source.ts';
+import type { FamilyWarmOptions } from '../warm/options.ts';
+import type { FamilyWarmProgress } from '../warm/progress.ts';
 import { writeOne } from '../write/write-through.ts';
 import { FamilyKeys, isPrimitive } from './family-keys.ts';
 import { loadManyByIds, loadOneById, writeManyByIds } from './family-loads.ts';
@@ -39,8 +43,8 @@ export class Family<Id, V, Input = V> {
     if (options === undefined) {
       const key = this.#known.find(id);
       if (key !== undefined) {
-        const copy = this.#shelf.plain(key);
-        if (copy !== undefined) return Promise.resolve(this.#shelf.handOut(copy.value) as V);
+        const value = this.#shelf.plain(key);
+        if (value !== undefined) return value as Promise<V | undefined>;
       }
     }
     return this.#get(id, options);
@@ -49,8 +53,8 @@ export class Family<Id, V, Input = V> {
   async #get(id: Id, options: GetOptions<Input> | undefined): Promise<V | undefined> {
     const name = this.#nameOf('get', id);
     const key = this.#keyOf(id, name);
-    const copy = options === undefined ? this.#shelf.plain(key) : undefined;
-    if (copy !== undefined) return this.#shelf.handOut(copy.value) as V;
+    const known = options === undefined ? this.#shelf.plain(key) : undefined;
+    if (known !== undefined) return known as Promise<V | undefined>;
     const load = this.#loadOne(name, id);
     const { value } = await this.#shelf.find('get', { name, key }, load, options);
     return this.#shelf.handOut(value) as V | undefined;
@@ -84,6 +88,34 @@ export class Family<Id, V, Input = V> {
       if (value !== undefined) found.set(id, this.#shelf.handOut(value) as V);
     }
     return found;
+  }
+
+  /**
+   * Loads many before anyone asks for them, by the family's own loader: `loadMany` for a batch, or `load`
+   * for each, up to 32 of a batch at a time.
+   *
+   * Sends, throws and abort: as {@link Cache.warm}; `WarmError` has the names of those that failed, see
+   * {@link nameOf}.
+   * Throws: `ConfigError` for a family without loaders.
+   */
+  async warm(
+    ids: Ids<Id>,
+    options?: FamilyWarmOptions<Id, Input>,
+  ): Promise<FamilyWarmProgress<Id>> {
+    this.#shelf.checkOpen('warm');
+    const { load, loadMany } = this.#settings;
+    if (load === undefined && loadMany === undefined)
+      throw new ConfigError(`warm: the family '${this.name}' has no loader`);
+    const progress = await this.#shelf.warm(
+      {
+        source: ids,
+        nameOf: (id) => this.#keys.nameOf(id as Id, 'warm'),
+        apart: loadMany === undefined,
+        loadOf: (batch) => this.#loadAll(batch as ReadonlyMap<string, Id>).load as LoadAll,
+      },
+      options,
+    );
+    return progress as FamilyWarmProgress<Id>;
   }
 
   /** What this process holds and would serve, without waiting and without asking anyone. */

@@ -4,7 +4,7 @@ import { readEpoch } from '../scripts/read-epoch.ts';
 
 /** The way to the keys of a cache. Throws: `UnavailableError` when Redis cannot be asked in time. */
 export interface Asking {
-  ask<T>(send: (port: CommandPort) => Promise<T>): Promise<T>;
+  ask<T>(key: string, send: (port: CommandPort) => Promise<T>): Promise<T>;
   sessionFor(key: string): TrackingSession;
 }
 
@@ -60,7 +60,7 @@ export class Epochs {
   }
 
   async #fetch(key: string): Promise<Fetched<Epoch>> {
-    const [text, pttl] = await this.#redis.ask((port) =>
+    const [text, pttl] = await this.#redis.ask(key, (port) =>
       Promise.all([port.send(['GET', key]), port.send(['PTTL', key])]),
     );
     const epoch = epochIn(text);
@@ -73,7 +73,7 @@ export class Epochs {
   }
 
   async #begin(key: string): Promise<Fetched<number>> {
-    const reply = await this.#redis.ask((port) => runScript(port, readEpoch, [key], []));
+    const reply = await this.#redis.ask(key, (port) => runScript(port, readEpoch, [key], []));
     const [text, isNew] = reply as readonly unknown[];
     const epoch = epochIn(text);
     // Too large to be counted with. Earlier than all: what carries it counts as outdated (G1).

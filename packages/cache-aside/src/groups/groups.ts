@@ -3,6 +3,7 @@ import { runScript } from '@redcache/core/toolkit';
 import { keepEpoch } from '../scripts/keep-epoch.ts';
 import { nextEpoch } from '../scripts/next-epoch.ts';
 import { raiseEpoch } from '../scripts/raise-epoch.ts';
+import { readEpoch } from '../scripts/read-epoch.ts';
 import type { FencedWrites } from '../write/fenced-writes.ts';
 import { type Asking, type Epoch, Epochs } from './epochs.ts';
 import { GroupKeys } from './group-keys.ts';
@@ -19,6 +20,20 @@ export type Standing = 'current' | 'outdated' | 'unknown';
 /** Later than any epoch: whatever is asked about, nobody knows. */
 const UNKNOWN = Number.POSITIVE_INFINITY;
 
+/** Later than any epoch: where there is none, none is begun. */
+const NOT_BEGUN = Number.POSITIVE_INFINITY;
+
+/** In which epoch a tag is to begin if nobody remembers it, and for how long it is needed. */
+interface Keeping {
+  readonly epoch: number;
+  readonly forMs: number;
+}
+
+interface KeptTogether {
+  readonly tags: Map<string, Keeping>;
+  readonly kept: Promise<void>;
+}
+
 /** How long a tag is remembered at least beyond the values that carry it. */
 const TAG_OUTLIVES_MS = 3_600_000;
 
@@ -34,31 +49,52 @@ const TAG_OUTLIVES_MS = 3_600_000;
  *     The epoch it carries may be known here for longer than it is the last one: then its value counts
  *     as outdated too early, never too late.
  * G2  A tag that nobody remembers may have been invalidated: what carries it is outdated. Whoever stores
- *     a value with it begins it, in the epoch of that value.
+ *     a value with it begins it, in the epoch of that value. So it is with the namespace: it is
+ *     whoever is about to load that begins it, in a new epoch; reads write nothing.
  * G3  What is known here of a tag is gone, by its push, before anybody who waits is woken; so is every
  *     copy with it.
+ * G4  Nobody joins a load that began before an invalidation he could know of: one of this process that was
+ *     answered, or one whose push has come.
  */
 export class Groups {
+  readonly #engine: TrackingCache;
   readonly #epochs: Epochs;
   readonly #redis: Asking;
   readonly #writes: FencedWrites;
   readonly #keys: GroupKeys;
-  readonly #stop: () => void;
+  readonly #isUncertain: (key: string) => boolean;
+  readonly #onInvalidated: () => void;
+  readonly #stops: readonly (() => void)[];
   #clearedIn = UNKNOWN;
+  /** Tags to be kept, of all who ask in one turn. */
+  #keeping: KeptTogether | undefined;
+  #beginning: Promise<number> | undefined;
 
   constructor(parts: {
     readonly engine: TrackingCache;
     readonly redis: Asking;
     readonly writes: FencedWrites;
     readonly prefix: string;
+    /** Whether an invalidation went unanswered, and was not made good yet (I13). */
+    readonly isUncertain: (key: string) => boolean;
+    /** Something was invalidated, whichever group it was. */
+    readonly onInvalidated: () => void;
   }) {
+    this.#engine = parts.engine;
     this.#epochs = new Epochs(parts.engine, parts.redis);
     this.#redis = parts.redis;
     this.#writes = parts.writes;
     this.#keys = new GroupKeys(parts.prefix);
-    this.#stop = parts.engine.onInvalidation(this.#keys.cleared, () => {
-      this.#clearedIn = UNKNOWN;
-    });
+    this.#isUncertain = parts.isUncertain;
+    this.#onInvalidated = parts.onInvalidated;
+    const { cleared, now } = this.#keys;
+    this.#stops = [
+      parts.engine.onInvalidation(cleared, () => {
+        this.#clearedIn = UNKNOWN; // guard: G3
+      }),
+      // Whoever loads knows the epoch, and every invalidation of anything begins a new one.
+      parts.engine.onInvalidation(now, parts.onInvalidated), // guard: G4
+    ];
   }
 
   /**
@@ -79,15 +115,16 @@ export class Groups {
     if (epoch < this.#clearedIn) return this.#clearedIn === UNKNOWN ? 'unknown' : 'outdated';
     for (const tag of tags) {
       const invalidatedIn = this.#epochs.known(this.#keys.tag(tag));
-      if (invalidatedIn === undefined) return 'unknown';
-      if (isOutdated(epoch, invalidatedIn)) return 'outdated';
+      if (invalidatedIn === undefined) return 'unknown'; // guard: G2
+      if (isOutdated(epoch, invalidatedIn)) return 'outdated'; // guard: G1
     }
     return 'current';
   }
 
   /** Whether it was current, by what was known here when Redis went away. Synchronous. */
   wasCurrent({ epoch, tags }: Member): boolean {
-    return [this.#keys.cleared, ...tags.map((tag) => this.#keys.tag(tag))].every((key) => {
+    return this.keysOf({ tags }).every((key) => {
+      if (this.#isUncertain(key)) return false;
       const begun = this.#epochs.known(key) ?? this.#epochs.suspected(key);
       return begun !== undefined && !isOutdated(epoch, begun);
     });
@@ -100,6 +137,7 @@ export class Groups {
    * and for the namespace.
    */
   async isCurrent({ epoch, tags }: Member): Promise<boolean> {
+    if (this.keysOf({ tags }).some(this.#isUncertain)) return false; // guard: I13
     const [clearedIn, ...invalidatedIn] = await Promise.all([
       this.#clearedIn === UNKNOWN ? this.#learnCleared() : this.#clearedIn,
       ...tags.map((tag) => this.#epochs.find(this.#keys.tag(tag))),
@@ -116,9 +154,10 @@ export class Groups {
   /**
    * The epoch for a load that is about to begin.
    *
-   * Sends: nothing if it is known here; else EVALSHA `read-epoch` (1 key). For the first call of all what
-   * {@link prepare} does before it: what is loaded must not be older than the namespace. At once if all
-   * is known.
+   * Sends: nothing if it is known here; else EVALSHA `read-epoch` (1 key), and for the first call of all,
+   * beside it, what {@link prepare} does: what is loaded must not be older than the namespace. For the
+   * first of a namespace also EVALSHA `next-epoch` (1 key) and EVALSHA `read-epoch` (1 key), once for all who
+   * ask meanwhile. At once if all is known.
    */
   now(): number | Promise<number> {
     return this.known() ?? this.#learnNow();
@@ -127,14 +166,48 @@ export class Groups {
   /**
    * Sees to it that the tags of a value are remembered for as long as it lives (G2).
    *
-   * Sends: EVALSHA `keep-epoch` (1 key) for each tag, in one round trip.
+   * Sends: EVALSHA `keep-epoch` (1 key) for each tag, in one round trip, and once for all who ask in one
+   * turn.
    */
-  async keep({ epoch, tags }: Member, forMs: number): Promise<void> {
-    if (tags.length === 0) return;
-    const args = [String(epoch), String(forMs), String(2 * forMs + TAG_OUTLIVES_MS)];
-    await this.#redis.ask((port) =>
-      Promise.all(tags.map((tag) => runScript(port, keepEpoch, [this.#keys.tag(tag)], args))),
-    );
+  keep({ epoch, tags }: Member, forMs: number): Promise<void> {
+    return this.#keep(tags, epoch, forMs);
+  }
+
+  /** As {@link keep}, for a value that is there: it does not begin what may have been invalidated (G2). */
+  prolong({ tags }: Pick<Member, 'tags'>, forMs: number): Promise<void> {
+    return this.#keep(tags, NOT_BEGUN, forMs);
+  }
+
+  #keep(tags: readonly string[], epoch: number, forMs: number): Promise<void> {
+    if (tags.length === 0) return Promise.resolve();
+    this.#keeping ??= this.#keepTogether();
+    const { tags: all, kept } = this.#keeping;
+    for (const tag of tags) {
+      const other = all.get(tag);
+      // In the earliest epoch, as if that value had come first: no value of ours is outdated by another.
+      if (other === undefined) all.set(tag, { epoch, forMs });
+      else
+        all.set(tag, {
+          epoch: Math.min(epoch, other.epoch),
+          forMs: Math.max(forMs, other.forMs),
+        });
+    }
+    return kept;
+  }
+
+  #keepTogether(): KeptTogether {
+    const tags = new Map<string, Keeping>();
+    const keepOne = (tag: string, { epoch, forMs }: Keeping): Promise<unknown> => {
+      const key = this.#keys.tag(tag);
+      const begun = epoch === NOT_BEGUN ? '' : String(epoch);
+      const args = [begun, String(forMs), String(2 * forMs + TAG_OUTLIVES_MS)];
+      return this.#redis.ask(key, (port) => runScript(port, keepEpoch, [key], args));
+    };
+    const kept = Promise.resolve().then(async () => {
+      this.#keeping = undefined;
+      await Promise.all(Array.from(tags, ([tag, keeping]) => keepOne(tag, keeping)));
+    });
+    return { tags, kept };
   }
 
   /**
@@ -155,28 +228,59 @@ export class Groups {
     return this.#begin(this.#keys.cleared, '');
   }
 
-  close(): void {
-    this.#stop();
+  /** The keys whose changes may make it outdated. */
+  keysOf({ tags }: Pick<Member, 'tags'>): string[] {
+    return [this.#keys.cleared, ...tags.map((tag) => this.#keys.tag(tag))];
   }
 
-  #begin(key: string, forMs: string): Promise<void> {
+  close(): void {
+    for (const stop of this.#stops) stop();
+  }
+
+  async #begin(key: string, forMs: string): Promise<void> {
     const { now } = this.#keys;
-    return this.#writes.run([key, now], (port) => begin(port, key, now, forMs));
+    // Not among the keys of the write: were it deleted when that goes unanswered, epochs might not rise.
+    const fence = this.#engine.fence([now]);
+    try {
+      const again = (port: CommandPort): Promise<void> => begin(port, key, now, forMs);
+      // Deleting alone would not do: a load that began before begins the tag anew, in its own epoch (G2).
+      await this.#writes.run([key], again, { remedy: again }); // guard: G1
+    } finally {
+      fence.settle();
+      this.#onInvalidated(); // guard: G4
+    }
   }
 
   async #learnNow(): Promise<number> {
-    if (this.#clearedIn === UNKNOWN) await this.#learnCleared();
-    return this.#epochs.have(this.#keys.now);
+    const [epoch, clearedIn] = await Promise.all([
+      this.#epochs.have(this.#keys.now),
+      this.#clearedIn === UNKNOWN ? this.#learnCleared() : this.#clearedIn,
+    ]);
+    if (clearedIn !== UNKNOWN) return epoch;
+    this.#beginning ??= this.#beginNamespace().finally(() => {
+      this.#beginning = undefined;
+    });
+    return this.#beginning;
   }
 
-  /** Where nobody has cleared the namespace yet, or nobody remembers, that counts as done now (G2). */
-  async #learnCleared(): Promise<number> {
+  /** Nobody has cleared the namespace yet, or nobody remembers, so that counts as done now (G2). */
+  async #beginNamespace(): Promise<number> {
     const { cleared, now } = this.#keys;
-    let epoch = await this.#epochs.find(cleared);
-    if (epoch === 'none') {
-      await this.#redis.ask((port) => begin(port, cleared, now, ''));
-      epoch = await this.#epochs.find(cleared);
-    }
+    const epoch = await this.#redis.ask(now, async (port) => {
+      // A new one: what is known here may be of before a clearing that was forgotten.
+      const begun = String(await runScript(port, nextEpoch, [now], []));
+      // If somebody else was first, his is left, or what he has begun to load would be outdated at once.
+      const [stands] = (await runScript(port, readEpoch, [cleared], [begun])) as [unknown];
+      return Math.max(Number(begun), Number(stands));
+    });
+    // Both were read here before they were begun, and are known no more.
+    await Promise.all([this.#learnCleared(), this.#epochs.have(now)]);
+    return epoch;
+  }
+
+  async #learnCleared(): Promise<number> {
+    const { cleared } = this.#keys;
+    const epoch = await this.#epochs.find(cleared);
     // Nothing is kept unless it is tracked, and whoever is told of a change is told after this.
     const known = this.#epochs.known(cleared);
     if (known !== undefined && known !== 'none') this.#clearedIn = known;

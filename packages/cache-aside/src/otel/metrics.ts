@@ -2,8 +2,8 @@ import type { Attributes, BatchObservableCallback, Meter, Observable } from '@op
 import { callSafely } from '@redcache/core/toolkit';
 import type { Cache } from '../cache.ts';
 import type { LoadOutcome } from '../instruments.ts';
-import type { CacheAsideStats } from '../stats.ts';
-import { ATTRIBUTES, errorType } from './names.ts';
+import type { CacheAsideStats, FamilyStats } from '../stats.ts';
+import { ATTRIBUTES, errorType, identity } from './names.ts';
 
 /** In seconds: those that the conventions ask of the durations of database clients. */
 const BOUNDARIES = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
@@ -11,13 +11,13 @@ const S_A_MS = 1_000;
 
 interface Figure {
   readonly name: string;
-  /** Default: a counter. */
-  readonly is?: 'up-and-down';
   readonly unit: string;
   readonly description: string;
   /** Each with what tells it from the others of the figure. */
-  values(stats: CacheAsideStats): readonly (readonly [value: number, attributes?: Attributes])[];
+  values(stats: FamilyStats): Values;
 }
+
+type Values = readonly (readonly [value: number, attributes?: Attributes])[];
 
 const FIGURES: readonly Figure[] = [
   {
@@ -103,19 +103,18 @@ const FIGURES: readonly Figure[] = [
     description: 'Writes and deletes that went unanswered.',
     values: ({ unknownOutcomes }) => [[unknownOutcomes]],
   },
-  {
-    name: 'redcache.cache.uncertain_key.count',
-    is: 'up-and-down',
-    unit: '{key}',
-    description: 'Keys of such writes that are out of use at the moment.',
-    values: ({ uncertainKeys }) => [[uncertainKeys]],
-  },
 ];
+
+/** Nobody knows of which family such a key is. */
+const UNCERTAIN_KEYS = {
+  name: 'redcache.cache.uncertain_key.count',
+  unit: '{key}',
+  description: 'Keys of such writes that are out of use at the moment.',
+};
 
 /** Registers what `stats()` counts, and histograms of loads and waits. Answers what ends that. */
 export function measure(cache: Cache, meter: Meter, name: string): () => void {
-  const own = { [ATTRIBUTES.name]: name };
-  const stopObserving = observeFigures(cache, meter, own);
+  const stopObserving = observeFigures(cache, meter, name);
   const advice = { explicitBucketBoundaries: BOUNDARIES };
   const loads = meter.createHistogram('redcache.cache.load.duration', {
     unit: 's',
@@ -128,16 +127,17 @@ export function measure(cache: Cache, meter: Meter, name: string): () => void {
     advice,
   });
   const stopFollowing = cache.instrument({
-    load: ({ cause }, run) => {
+    load: ({ cause, family }, run) => {
       const record = ({ ms, failure }: LoadOutcome): void =>
         loads.record(ms / S_A_MS, {
-          ...own,
+          ...identity(name, family),
           [ATTRIBUTES.loadCause]: cause,
           ...(failure && { [ATTRIBUTES.errorType]: errorType(failure.error) }),
         });
       void run().then((outcome) => callSafely('instrument', () => record(outcome)));
     },
-    waited: ({ ms, cause }) => waits.record(ms / S_A_MS, { ...own, [ATTRIBUTES.waitEnd]: cause }),
+    waited: ({ ms, cause, family }) =>
+      waits.record(ms / S_A_MS, { ...identity(name, family), [ATTRIBUTES.waitEnd]: cause }),
   });
   return () => {
     stopObserving();
@@ -145,25 +145,40 @@ export function measure(cache: Cache, meter: Meter, name: string): () => void {
   };
 }
 
-function observeFigures(cache: Cache, meter: Meter, own: Attributes): () => void {
+function observeFigures(cache: Cache, meter: Meter, name: string): () => void {
   const observed = FIGURES.map((figure): readonly [Figure, Observable] => {
-    const { name, unit, description } = figure;
-    const options = { unit, description };
-    return [
-      figure,
-      figure.is === 'up-and-down'
-        ? meter.createObservableUpDownCounter(name, options)
-        : meter.createObservableCounter(name, options),
-    ];
+    const { unit, description } = figure;
+    return [figure, meter.createObservableCounter(figure.name, { unit, description })];
   });
-  const observables = observed.map(([, observable]) => observable);
+  const { name: uncertainName, ...options } = UNCERTAIN_KEYS;
+  const uncertain = meter.createObservableUpDownCounter(uncertainName, options);
   // One look at the statistics for all of them, so that they agree with each other.
   const collect: BatchObservableCallback = (result) => {
     const stats = cache.stats();
-    for (const [{ values }, observable] of observed)
-      for (const [value, attributes] of values(stats))
-        result.observe(observable, value, { ...own, ...attributes });
+    for (const [figure, observable] of observed)
+      for (const [family, values] of byFamily(figure, stats))
+        for (const [value, attributes] of values)
+          result.observe(observable, value, { ...identity(name, family), ...attributes });
+    result.observe(uncertain, stats.uncertainKeys, identity(name, undefined));
   };
+  const observables = [uncertain, ...observed.map(([, observable]) => observable)];
   meter.addBatchObservableCallback(collect, observables);
   return () => meter.removeBatchObservableCallback(collect, observables);
+}
+
+/** Of each family, and of what belongs to none: so that whoever adds them up counts nothing twice. */
+function byFamily(
+  { values }: Figure,
+  stats: CacheAsideStats,
+): readonly (readonly [family: string | undefined, Values])[] {
+  const families = Object.entries(stats.families).map(
+    ([family, counted]) => [family, values(counted)] as const,
+  );
+  const others = values(stats).map(([all, attributes], i) => {
+    const ofFamilies = families.reduce((sum, [, each]) => sum + (each[i]?.[0] ?? 0), 0);
+    return attributes === undefined
+      ? ([all - ofFamilies] as const)
+      : ([all - ofFamilies, attributes] as const);
+  });
+  return [[undefined, others], ...families];
 }

@@ -10,7 +10,7 @@ import {
 import { callSafely } from '@redcache/core/toolkit';
 import type { Cache } from '../cache.ts';
 import type { LoadFacts, LoadOutcome } from '../instruments.ts';
-import { ATTRIBUTES, errorType } from './names.ts';
+import { ATTRIBUTES, errorType, identity } from './names.ts';
 
 export interface SpanOptions {
   readonly name: string;
@@ -35,9 +35,12 @@ export function traceLoads(cache: Cache, tracer: Tracer, options: SpanOptions): 
   });
 }
 
-function attributesOf({ keys, cause }: LoadFacts, { name, namesKeys }: SpanOptions): Attributes {
+function attributesOf(
+  { keys, cause, family }: LoadFacts,
+  { name, namesKeys }: SpanOptions,
+): Attributes {
   return {
-    [ATTRIBUTES.name]: name,
+    ...identity(name, family),
     [ATTRIBUTES.loadCause]: cause,
     [ATTRIBUTES.loadKeyCount]: keys.length,
     ...(namesKeys && { [ATTRIBUTES.loadKeys]: keys.slice(0, MOST_KEYS) }),

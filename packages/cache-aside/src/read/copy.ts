@@ -33,6 +33,8 @@ export class Copy implements CopyFacts {
   /** Uses since {@link hotSinceMs}; counted only where hot keys are wanted. */
   uses = 0;
   hotSinceMs: number = Number.NEGATIVE_INFINITY;
+  /** What every caller gets, where all may share it: made with the first hit, so that others make nothing. */
+  handedOut: Promise<unknown> | undefined = undefined;
 
   constructor(facts: CopyFacts, isPlain: boolean) {
     this.value = facts.value;

@@ -80,7 +80,9 @@ function leaseIn(
     clock,
     listen: listenTo({ engine, port: keyspace.port }, key),
     commands,
-    onForeignPush: () => shared.detach(),
+    onForeignPush: () => shared.detach(), // guard: I1
+    // From now on it judges no pushes, so that nobody would hear of the next change.
+    onLost: () => shared.detach(),
   });
 }
 

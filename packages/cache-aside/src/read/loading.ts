@@ -1,12 +1,13 @@
 import { type Guard, type TrackingCache, UnavailableError } from '@redcache/core';
-import type { SingleFlight } from '@redcache/core/toolkit';
 import { publish } from '../channels.ts';
+import { LoadTimeoutError } from '../errors.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { Instruments, LoadCause } from '../instruments.ts';
 import { checkTags } from '../options.ts';
 import { isPlain, jittered, tailMs } from '../policy.ts';
 import { bytesOf, type Keyspace } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
+import { within } from '../time-limit.ts';
 import type { Encoded } from '../value.ts';
 import type { Background } from './background.ts';
 import { Copy } from './copy.ts';
@@ -15,15 +16,15 @@ import type { LoadSlots } from './load-slots.ts';
 import { gaveUp, type LoadAll, type LoadContext, type Loaded, runLoader } from './loader.ts';
 import type { Claim, LoadLease, Reading } from './reading.ts';
 import type { RecentErrors } from './recent-errors.ts';
-import type { SharedRead } from './shared-read.ts';
-import { allAborted } from './signals.ts';
+import type { SharedReads } from './shared-reads.ts';
+import { allAborted, firstAborted } from './signals.ts';
 
 export interface LoadingParts {
   readonly engine: TrackingCache;
   readonly keyspace: Keyspace;
   readonly groups: Groups;
   readonly instruments: Instruments;
-  readonly flights: SingleFlight<SharedRead>;
+  readonly flights: SharedReads;
   readonly background: Background;
   readonly slots: LoadSlots;
   readonly errors: RecentErrors;
@@ -67,13 +68,14 @@ export class Loading {
 
   /**
    * Callers may join until the key changes. With a lease in the key itself pushes are its to judge,
-   * since some are our own; otherwise none is.
+   * since some are our own; otherwise, or when it was lost while others were being won, none is.
    */
   #watchLoad({ read: { key, shared }, lease }: Claim): Guard {
     const { engine, keyspace, flights } = this.#parts;
     if (!shared.landed) flights.reattach(shared);
+    const isJudged = lease !== undefined && !lease.isBeside && !lease.life.isLost;
     const onBroken = (by: 'push' | 'severed'): void => {
-      if (by === 'severed' || lease === undefined || lease.isBeside) shared.detach();
+      if (by === 'severed' || !isJudged) shared.detach();
     };
     return engine.guard([key], onBroken, keyspace.sessionFor(key));
   }
@@ -83,7 +85,7 @@ export class Loading {
     claims: readonly Claim[],
     counters: Counters,
   ): Promise<Loaded | GaveUp> {
-    const { engine, slots, instruments } = this.#parts;
+    const { engine, instruments } = this.#parts;
     const { clock } = engine;
     const names = claims.map(({ read }) => read.name);
     const abandoned = allAborted(claims.map(({ read }) => read.shared.signal));
@@ -95,7 +97,7 @@ export class Loading {
       // All callers may have left while the last of the keys was being won.
       abandoned.signal.throwIfAborted();
       // Nothing is stored, and every process loads: the source is to bear that.
-      if (!isLeased) giveBack = await slots.take(abandoned.signal);
+      if (!isLeased) giveBack = await this.#slot(claims, abandoned.signal); // guard: I12
       counters.loads += claims.length;
       lost = isLeased
         ? allAborted(claims.flatMap(({ lease }) => (lease ? [lease.life.signal] : [])))
@@ -109,7 +111,7 @@ export class Loading {
       };
       startedAtMs = clock.nowMs();
       return await instruments.load(
-        () => ({ keys: names, cause: causeOf(claims) }),
+        () => ({ keys: names, cause: causeOf(claims), family: claims[0]?.read.family }),
         () => runLoader(load, names, bounds),
       );
     } catch (error) {
@@ -124,6 +126,27 @@ export class Loading {
     }
   }
 
+  /** Waits for those before no longer than a loader may run. */
+  async #slot([claim]: readonly Claim[], abandoned: AbortSignal): Promise<() => void> {
+    const { engine, slots } = this.#parts;
+    const hardMs = claim?.read.policy.hardMs ?? 0;
+    const late = new AbortController();
+    const ending = firstAborted([abandoned, late.signal]);
+    const timer = engine.clock.setTimer(hardMs, () =>
+      late.abort(
+        new LoadTimeoutError(
+          `Redis is away, and others load: the loader was not called within ${hardMs} ms`,
+        ),
+      ),
+    );
+    try {
+      return await slots.take(ending.signal);
+    } finally {
+      timer.cancel();
+      ending.stop();
+    }
+  }
+
   #tellFailed(claims: readonly Claim[], error: unknown, startedAtMs: number | undefined): void {
     const { clock } = this.#parts.engine;
     const ms = startedAtMs === undefined ? 0 : clock.nowMs() - startedAtMs;
@@ -135,7 +158,7 @@ export class Loading {
   }
 
   #staleOf(claims: readonly Claim[]): LoadContext['stale'] {
-    const aged = claims.length === 1 ? claims[0]?.read.aged : undefined;
+    const aged = claims.length === 1 ? claims[0]?.read.aged?.untouched : undefined;
     if (aged === undefined) return undefined;
     return { value: aged.value, ageMs: aged.ageMs(this.#parts.engine.clock.nowMs()) };
   }
@@ -161,18 +184,20 @@ export class Loading {
   }
 
   /** What may be served now that the load has failed (I4). */
-  #servableFor({ key, policy, aged }: Reading): Copy | undefined {
+  #servableFor({ key, policy, aged, renews }: Reading): Copy | undefined {
     const { engine, groups } = this.#parts;
-    if (policy.staleIfErrorMs === 0 && policy.graceMs === 0) return undefined;
-    const copy = aged ?? (engine.suspect(key)?.value as Copy | undefined);
-    if (!(copy instanceof Copy) || (aged === undefined && !groups.wasCurrent(copy)))
+    // Whoever insists on what is new is told that there is none.
+    if (renews || (policy.staleIfErrorMs === 0 && policy.graceMs === 0)) return undefined;
+    const untouched = aged?.untouched;
+    const copy = untouched ?? (engine.suspect(key)?.value as Copy | undefined);
+    if (!(copy instanceof Copy) || (untouched === undefined && !groups.wasCurrent(copy)))
       return undefined;
     const isOver = judge(copy, policy, engine.clock.nowMs(), 0) === 'over';
     return isOver ? undefined : copy;
   }
 
   async #finish(claim: Claim, loaded: Loaded): Promise<void> {
-    const { background } = this.#parts;
+    const { background, engine } = this.#parts;
     const { read, lease } = claim;
     const { key, name, shared, policy, format } = read;
     try {
@@ -190,7 +215,17 @@ export class Loading {
         epoch: lease?.epoch,
         tags,
       });
-      const encoded = encoding instanceof Promise ? await encoding : encoding;
+      const encoded =
+        encoding instanceof Promise
+          ? await within(
+              encoding,
+              {
+                ...{ clock: engine.clock, signal: shared.signal },
+                forMs: policy.hardMs - loaded.tookMs,
+              },
+              `the loaded value of '${name}' was not judged`,
+            )
+          : encoding;
       let copy: Copy | undefined;
       if (lease !== undefined && !loaded.skipped) {
         // The fill compares in Redis, so the lease has nothing more to say.

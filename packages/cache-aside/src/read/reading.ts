@@ -5,7 +5,7 @@ import type { Content } from '../redis/keyspace.ts';
 import type { RefreshCause } from '../refresh/refreshes.ts';
 import type { Counters } from '../stats.ts';
 import type { ValueFormat } from '../value.ts';
-import type { Copy } from './copy.ts';
+import type { Aged } from './aged.ts';
 import type { LoadAll } from './loader.ts';
 import type { SharedRead } from './shared-read.ts';
 
@@ -21,13 +21,17 @@ export interface Reading {
   readonly format: ValueFormat;
   readonly tags: Tags<never> | undefined;
   readonly counters: Counters;
+  /** Whose values they are, if they are a family's. */
+  readonly family: string | undefined;
   /** Whatever there is, it is loaded anew. */
   readonly renews: boolean;
   /** Why it is loaded behind a value that is served meanwhile, if it is. */
   readonly behind: RefreshCause | undefined;
   readonly giveUpAtMs: number;
-  /** What was there when it was looked for, and may be served if it comes to that. */
-  aged: Copy | undefined;
+  /** What was there when it was looked for last, and may be served if it comes to that. */
+  aged: Aged | undefined;
+  /** Whose load was seen the last time when something had come between. */
+  seenHolder: string | undefined;
 }
 
 /** The right to load a key; without a lease Redis is away, and nothing will be stored. */

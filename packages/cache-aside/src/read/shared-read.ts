@@ -1,3 +1,4 @@
+import type { Source } from '@redcache/core';
 import { Flight } from '@redcache/core/toolkit';
 import type { Answer } from './answer.ts';
 
@@ -8,9 +9,12 @@ type Home = ConstructorParameters<typeof Flight>[0];
  * last of them has gone it is aborted; a caller without a signal never goes.
  */
 export class SharedRead extends Flight<Answer> {
-  readonly #controller = new AbortController();
+  /** Made when somebody asks for its signal: most reads are over before. */
+  #controller: AbortController | undefined;
   readonly #goesOn: boolean;
   #callers = 0;
+  #sinceMs = Number.NEGATIVE_INFINITY;
+  #source: Source | undefined;
 
   /** `goesOn`: also when all its callers have gone. */
   constructor(home: Home, id: string, goesOn = false) {
@@ -18,9 +22,29 @@ export class SharedRead extends Flight<Answer> {
     this.#goesOn = goesOn;
   }
 
+  /** Since when what it will answer is read. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** The connection as it was then; none if it was down. */
+  get source(): Source | undefined {
+    return this.#source;
+  }
+
+  renew(sinceMs: number, source: Source | undefined): void {
+    this.#sinceMs = sinceMs;
+    this.#source = source;
+  }
+
   /** Aborted when nobody waits any more, or the cache is closed. */
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#made.signal;
+  }
+
+  get #made(): AbortController {
+    this.#controller ??= new AbortController();
+    return this.#controller;
   }
 
   /** Whether anybody waits for it. */
@@ -60,8 +84,12 @@ export class SharedRead extends Flight<Answer> {
 
   /** Rejects whoever still waits, at once; what runs for it is told by {@link signal}. */
   abort(reason: unknown): void {
-    if (this.landed) return;
-    this.fail(reason);
-    this.#controller.abort(reason);
+    if (!this.landed) this.end(reason);
+  }
+
+  /** As {@link abort}, also if it has landed, with a value that had aged, while its load goes on. */
+  end(reason: unknown): void {
+    if (!this.landed) this.fail(reason);
+    this.#made.abort(reason);
   }
 }

@@ -22,7 +22,7 @@ export class Wake {
   /** Ends at the first of: a change since construction, `forMs` from now, the signal. Call it once. */
   async wait(clock: Clock, forMs: number, signal: AbortSignal): Promise<Woken> {
     try {
-      if (this.#cause !== undefined) return this.#cause;
+      if (this.#cause !== undefined) return this.#cause; // guard: I9
       return await new Promise<Woken>((resolve) => {
         if (signal.aborted) return resolve('aborted');
         const end = (woken: Woken): void => {

@@ -14,7 +14,7 @@ export class Breaker {
   /** Whether a call may be sent. One that may not is as good as unanswered. */
   admits(nowMs: number): boolean {
     if (this.#timeouts < MOST_TIMEOUTS) return true;
-    if (nowMs < this.#probeAtMs) return false;
+    if (nowMs < this.#probeAtMs) return false; // guard: I13
     this.#probeAtMs = nowMs + PROBE_MS;
     return true;
   }

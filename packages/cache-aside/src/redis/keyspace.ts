@@ -10,6 +10,7 @@ import {
 import { Budget, isServerError, runScript, type Script, TIMED_OUT } from '@redcache/core/toolkit';
 import type { Extension } from '@redcache/locks/lease';
 import { acquire } from '../scripts/acquire.ts';
+import { beginWrite } from '../scripts/begin-write.ts';
 import { extend } from '../scripts/extend.ts';
 import { fill } from '../scripts/fill.ts';
 import { refreshAcquire } from '../scripts/refresh-acquire.ts';
@@ -67,10 +68,12 @@ const BYTES: SendOptions = { replies: 'buffers' };
 export class Keyspace {
   readonly port: CommandPort;
   readonly gate: Gate;
-  readonly breaker: Breaker = new Breaker();
   readonly #way: Way;
   readonly #clock: Clock;
   readonly #budget: Budget;
+  readonly #breaker = new Breaker();
+  /** In a cluster one for each node: what does not answer must not keep anybody from the others. */
+  readonly #breakers = new WeakMap<TrackingSession, Breaker>();
 
   constructor(way: Way, clock: Clock, budgetMs: number) {
     this.port = way.port;
@@ -91,31 +94,35 @@ export class Keyspace {
    */
   async read(key: string, as: 'text' | 'bytes'): Promise<Seen> {
     const options = as === 'bytes' ? BYTES : undefined;
-    const [content, pttl] = await this.ask((port) =>
-      Promise.all([port.send(['GET', key], options), port.send(['PTTL', key])]),
-    );
-    return seenAs(content, pttl);
+    return await this.ask(key, (port) => readOne(port, key, options));
   }
 
   /**
-   * Sends: one `MGET` for every 500 keys, and `PTTL` for each key. In a cluster `GET` and `PTTL` for
-   * each, pipelined: a command of several keys is refused while their slot moves.
+   * Sends: one `MGET` for every 500 keys, and `PTTL` for each key. In a cluster, and for a single key,
+   * `GET` and `PTTL` for each, pipelined: a command of several keys is refused while their slot moves.
+   * Resolves: for each key what was seen; in a cluster that may be the error of its node alone.
    */
-  async readMany(keys: readonly string[], as: 'text' | 'bytes'): Promise<Seen[]> {
-    if (this.#way.hasSlots) return Promise.all(keys.map((key) => this.read(key, as)));
+  async readMany(
+    keys: readonly string[],
+    as: 'text' | 'bytes',
+  ): Promise<readonly (Seen | UnavailableError)[]> {
+    const [first = ''] = keys;
+    if (keys.length === 1) return [await this.read(first, as)];
+    if (this.#way.hasSlots) return Promise.all(keys.map((key) => this.#tryToRead(key, as)));
     const options = as === 'bytes' ? BYTES : undefined;
-    const seen = await this.ask((port) =>
-      Promise.all(
-        chunks(keys).map(async (chunk) => {
-          const [contents, ...ttls] = await Promise.all([
-            port.send(['MGET', ...chunk], options),
-            ...chunk.map((key) => port.send(['PTTL', key])),
-          ]);
-          return (contents as unknown[]).map((content, i) => seenAs(content, ttls[i]));
-        }),
-      ),
+    const seen = await this.ask(first, (port) =>
+      Promise.all(chunks(keys).map((chunk) => readChunk(port, chunk, options))),
     );
     return seen.flat();
+  }
+
+  async #tryToRead(key: string, as: 'text' | 'bytes'): Promise<Seen | UnavailableError> {
+    try {
+      return await this.read(key, as);
+    } catch (error) {
+      if (error instanceof UnavailableError) return error;
+      throw error;
+    }
   }
 
   /**
@@ -136,6 +143,7 @@ export class Keyspace {
     const { key, placeholder, leaseMs, replaces, foreign, as } = request;
     const args = [placeholder, String(leaseMs), replaces, foreign ? '1' : ''];
     return this.#take(
+      key,
       async (port) => {
         const options = as === 'bytes' ? BYTES : undefined;
         const [won, content, pttl] = await replies(port, acquire, [key], args, options);
@@ -148,18 +156,18 @@ export class Keyspace {
   /** Sends: EVALSHA `fill` (1 key). Atomic. Resolves whether the value was stored. */
   async fill(key: string, placeholder: string, envelope: Content, ttlMs: number): Promise<boolean> {
     const args = [placeholder, envelope, String(ttlMs)];
-    return (await this.ask((port) => runScript(port, fill, [key], args))) === 1;
+    return (await this.ask(key, (port) => runScript(port, fill, [key], args))) === 1;
   }
 
   /** Sends: EVALSHA `extend` (1 key). Atomic. */
   async extend(key: string, placeholder: string, leaseMs: number): Promise<Extension> {
     const args = [placeholder, String(leaseMs)];
-    return extensionOf(await this.ask((port) => runScript(port, extend, [key], args)));
+    return extensionOf(await this.ask(key, (port) => runScript(port, extend, [key], args)));
   }
 
   /** Sends: EVALSHA `release` (1 key). Atomic. */
   async release(key: string, placeholder: string): Promise<'released' | 'lost'> {
-    const reply = await this.ask((port) => runScript(port, release, [key], [placeholder]));
+    const reply = await this.ask(key, (port) => runScript(port, release, [key], [placeholder]));
     return reply === 1 ? 'released' : 'lost';
   }
 
@@ -171,6 +179,7 @@ export class Keyspace {
   ): Promise<RefreshAcquired> {
     const args = [holder, String(leaseMs), id];
     return this.#take(
+      key,
       async (port) => {
         const [won, pttl] = await replies(port, refreshAcquire, [key, lease], args);
         if (won === 1) return { is: 'acquired' };
@@ -188,7 +197,7 @@ export class Keyspace {
   ): Promise<Extension> {
     const args = [holder, String(leaseMs), id];
     return extensionOf(
-      await this.ask((port) => runScript(port, refreshExtend, [key, lease], args)),
+      await this.ask(key, (port) => runScript(port, refreshExtend, [key, lease], args)),
     );
   }
 
@@ -200,7 +209,16 @@ export class Keyspace {
     ttlMs: number,
   ): Promise<boolean> {
     const args = [holder, id, envelope, String(ttlMs)];
-    return (await this.ask((port) => runScript(port, refreshFill, [key, lease], args))) === 1;
+    return (await this.ask(key, (port) => runScript(port, refreshFill, [key, lease], args))) === 1;
+  }
+
+  /**
+   * Sends: EVALSHA `begin-write` (1 key). Atomic. Resolves what the key holds, in words that only the
+   * server has to understand. Where there is nothing the mark is put, for so long.
+   */
+  async beginWrite(key: string, mark: string, markMs: number): Promise<string> {
+    const args = [mark, String(markMs)];
+    return String(await this.ask(key, (port) => runScript(port, beginWrite, [key], args)));
   }
 
   /**
@@ -220,10 +238,11 @@ export class Keyspace {
     return this.#way.hasSlots ? keys.map((key) => [key]) : chunks(keys);
   }
 
-  /** Asks Redis something, within the budget. */
-  async ask<T>(send: (port: CommandPort) => Promise<T>): Promise<T> {
+  /** Asks Redis something about a key, or keys on the same connection, within the budget. */
+  async ask<T>(key: string, send: (port: CommandPort) => Promise<T>): Promise<T> {
     if (!this.gate.isUp) await this.gate.up();
-    if (!this.breaker.admits(this.#clock.nowMs()))
+    const breaker = this.#way.hasSlots ? this.#breakerOf(key) : this.#breaker;
+    if (!breaker.admits(this.#clock.nowMs()))
       throw new UnavailableError('Redis has not answered for a while, so it is not asked');
     let sent: Promise<T>;
     let reply: T | typeof TIMED_OUT;
@@ -232,20 +251,20 @@ export class Keyspace {
       reply = await this.#budget.bound(sent);
     } catch (cause) {
       const refused = isServerError(cause);
-      if (refused) this.breaker.answered();
+      if (refused) breaker.answered();
       const what = refused ? `Redis refused: ${cause.message}` : 'Redis did not answer';
       throw new UnavailableError(what, { cause });
     }
     if (reply === TIMED_OUT) {
-      this.breaker.timedOut(this.#clock.nowMs());
+      breaker.timedOut(this.#clock.nowMs());
       // Many may have waited for one slow moment, which is over as soon as one of them is answered.
       sent.then(
-        () => this.breaker.answered(),
+        () => breaker.answered(),
         () => {},
       );
       throw new UnavailableError(`Redis did not answer within ${this.#budget.budgetMs} ms`);
     }
-    this.breaker.answered();
+    breaker.answered();
     return reply;
   }
 
@@ -253,15 +272,26 @@ export class Keyspace {
     this.gate.close();
   }
 
+  #breakerOf(key: string): Breaker {
+    const session = this.#way.sessionFor(key);
+    let breaker = this.#breakers.get(session);
+    if (breaker === undefined) {
+      breaker = new Breaker();
+      this.#breakers.set(session, breaker);
+    }
+    return breaker;
+  }
+
   async #take<T extends { readonly is: string }>(
+    key: string,
     send: (port: CommandPort) => Promise<T>,
     giveBack: () => Promise<unknown>,
   ): Promise<T> {
     let late = false;
     try {
-      return await this.ask(async (port) => {
+      return await this.ask(key, async (port) => {
         const taken = await send(port);
-        if (late && taken.is === 'acquired') giveBack().catch(() => {});
+        if (late && taken.is === 'acquired') giveBack().catch(() => {}); // guard: I9
         return taken;
       });
     } catch (error) {
@@ -286,6 +316,30 @@ function chunks(keys: readonly string[]): string[][] {
   for (let from = 0; from < keys.length; from += KEYS_A_COMMAND)
     all.push(keys.slice(from, from + KEYS_A_COMMAND));
   return all;
+}
+
+async function readOne(
+  port: CommandPort,
+  key: string,
+  options: SendOptions | undefined,
+): Promise<Seen> {
+  const [content, pttl] = await Promise.all([
+    port.send(['GET', key], options),
+    port.send(['PTTL', key]),
+  ]);
+  return seenAs(content, pttl);
+}
+
+async function readChunk(
+  port: CommandPort,
+  chunk: readonly string[],
+  options: SendOptions | undefined,
+): Promise<Seen[]> {
+  const [contents, ...ttls] = await Promise.all([
+    port.send(['MGET', ...chunk], options),
+    ...chunk.map((key) => port.send(['PTTL', key])),
+  ]);
+  return (contents as unknown[]).map((content, i) => seenAs(content, ttls[i]));
 }
 
 async function replies(

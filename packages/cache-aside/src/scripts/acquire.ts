@@ -19,7 +19,7 @@ import { defineScript, type Script } from '@redcache/core/toolkit';
 export const acquire: Script = defineScript({
   keys: 1,
   lua: `
-local held = redis.call('GET', KEYS[1])
+local held = redis.call('GET', KEYS[1]) -- guard: I10, hears that it is lost
 if held and held ~= ARGV[1] then
   local left = redis.call('PTTL', KEYS[1])
   local is_replaced
@@ -29,7 +29,7 @@ if held and held ~= ARGV[1] then
     is_replaced = #ARGV[3] > 0 and string.sub(held, 1, #ARGV[3]) == ARGV[3]
       or ARGV[4] == '1' and string.sub(held, 1, 4) ~= 'rc1 '
   end
-  if not is_replaced then return {0, held, left} end
+  if not is_replaced then return {0, held, left} end -- guard: I7
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('GET', KEYS[1])

@@ -17,7 +17,7 @@ export const extend: Script = defineScript({
   lua: `
 local held = redis.call('GET', KEYS[1])
 if not held then return 0 end
-if held ~= ARGV[1] then return -1 end
+if held ~= ARGV[1] then return -1 end -- guard: I11
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('GET', KEYS[1])
 return 1

@@ -16,9 +16,9 @@ import { defineScript, type Script } from '@redcache/core/toolkit';
 export const fill: Script = defineScript({
   keys: 1,
   lua: `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end -- guard: I8
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('GET', KEYS[1])
+redis.call('GET', KEYS[1]) -- guard: I1, tracks what is kept
 return 1
 `,
 });

@@ -14,7 +14,7 @@ export const nextEpoch: Script = defineScript({
 ${EPOCH}
 local epoch = now_us()
 local last = tonumber(redis.call('GET', KEYS[1]) or '')
-if last and last >= epoch and last < 9007199254740991 then epoch = last + 1 end
+if last and last >= epoch and last < 9007199254740991 then epoch = last + 1 end -- guard: G1
 redis.call('SET', KEYS[1], text(epoch))
 return text(epoch)
 `,

@@ -13,7 +13,7 @@ export const raiseEpoch: Script = defineScript({
   keys: 1,
   lua: `
 local last = tonumber(redis.call('GET', KEYS[1]) or '')
-if last and last >= tonumber(ARGV[1]) then return 0 end
+if last and last >= tonumber(ARGV[1]) then return 0 end -- guard: G1
 if ARGV[2] == '' then
   redis.call('SET', KEYS[1], ARGV[1])
 else

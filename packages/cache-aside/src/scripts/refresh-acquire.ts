@@ -21,7 +21,7 @@ export const refreshAcquire: Script = defineScript({
   keys: 2,
   lua: `
 ${HEADER}
-if id_of(head_of(KEYS[1])) ~= ARGV[3] then return {-1} end
+if id_of(head_of(KEYS[1])) ~= ARGV[3] then return {-1} end -- guard: I8
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then
   local left = redis.call('PTTL', KEYS[2])

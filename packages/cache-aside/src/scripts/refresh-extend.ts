@@ -21,7 +21,7 @@ export const refreshExtend: Script = defineScript({
 ${HEADER}
 local holder = redis.call('GET', KEYS[2])
 if not holder then return 0 end
-if holder ~= ARGV[1] or id_of(head_of(KEYS[1])) ~= ARGV[3] then return -1 end
+if holder ~= ARGV[1] or id_of(head_of(KEYS[1])) ~= ARGV[3] then return -1 end -- guard: I8
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 redis.call('GET', KEYS[2])
 return 1

@@ -21,10 +21,10 @@ export const refreshFill: Script = defineScript({
   keys: 2,
   lua: `
 ${HEADER}
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end -- guard: I7
 local is_same = id_of(head_of(KEYS[1])) == ARGV[2]
 redis.call('DEL', KEYS[2])
-if not is_same then return 0 end
+if not is_same then return 0 end -- guard: I8
 redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
 redis.call('GETRANGE', KEYS[1], 0, 0)
 return 1

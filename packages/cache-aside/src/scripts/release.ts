@@ -11,7 +11,7 @@ import { defineScript, type Script } from '@redcache/core/toolkit';
 export const release: Script = defineScript({
   keys: 1,
   lua: `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end -- guard: I11
 return redis.call('DEL', KEYS[1])
 `,
 });

@@ -9,9 +9,16 @@ export type ReadEach = (
   signal: AbortSignal,
 ) => Promise<readonly PromiseSettledResult<Answer>[]>;
 
-/** Warms by reading: what nobody has is loaded, everything else stays where it is. */
-export function batches(load: LoadAll, readEach: ReadEach): ReadBatch {
-  return async (keys, signal) => {
+/**
+ * Warms by reading: what nobody has is loaded, everything else stays where it is. `loadOf`: what loads
+ * the keys of a batch, by their ids.
+ */
+export function batches(
+  loadOf: (ids: ReadonlyMap<string, unknown>) => LoadAll,
+  readEach: ReadEach,
+): ReadBatch {
+  return async (keys, signal, ids) => {
+    const load = loadOf(ids);
     const asked = new Set<string>();
     const noting: LoadAll = (wanted, context) => {
       for (const key of wanted) asked.add(key);

@@ -4,6 +4,18 @@ import { checkKey } from '@redcache/core/toolkit';
 /** Keys, from wherever they come: a list, a generator, a cursor of a database. */
 export type Keys = Iterable<string> | AsyncIterable<string>;
 
+/** The same for a family. */
+export type Ids<Id> = Iterable<Id> | AsyncIterable<Id>;
+
+/** A key, and what it was called by the source. */
+export interface SourceKey {
+  readonly key: string;
+  readonly id: unknown;
+}
+
+/** What something that a source gave is called. Throws: `ConfigError` for what has no name. */
+export type NameOf = (id: unknown) => string;
+
 type Step = IteratorResult<unknown>;
 
 /** Reads keys only when it is asked for them. */
@@ -11,10 +23,12 @@ export class KeySource {
   /** How many there are, where that is known before they are read. */
   readonly size: number | undefined;
   readonly #iterator: Iterator<unknown> | AsyncIterator<unknown>;
+  readonly #nameOf: NameOf;
   #isOver = false;
 
   /** Throws: `ConfigError` for what has no keys to give. */
-  constructor(keys: Keys) {
+  constructor(keys: Ids<unknown>, nameOf: NameOf = itself) {
+    this.#nameOf = nameOf;
     // A single key would be taken for its characters.
     if (typeof keys !== 'object' || keys === null) throw noKeys();
     if (Symbol.asyncIterator in keys) this.#iterator = keys[Symbol.asyncIterator]();
@@ -30,17 +44,14 @@ export class KeySource {
    *
    * Throws: what the source throws; `ConfigError` for what is no key.
    */
-  async take(most: number): Promise<string[]> {
-    const keys: string[] = [];
+  async take(most: number): Promise<SourceKey[]> {
+    const keys: SourceKey[] = [];
     while (keys.length < most && !this.#isOver) {
       const step = await this.#next();
       // Given back meanwhile.
       if (this.#isOver) break;
       if (step.done === true) this.#isOver = true;
-      else {
-        checkKey(step.value, 'warm');
-        keys.push(step.value);
-      }
+      else keys.push({ key: this.#nameOf(step.value), id: step.value });
     }
     return keys;
   }
@@ -74,6 +85,11 @@ export class KeySource {
     this.#isOver = true;
     throw error;
   }
+}
+
+function itself(key: unknown): string {
+  checkKey(key, 'warm');
+  return key;
 }
 
 function noKeys(): ConfigError {

@@ -6,11 +6,12 @@ import {
   duration,
   oneOf,
   optional,
+  optionals,
   readOptions,
 } from '@redcache/core/toolkit';
-import { type GetOptions, getReaders, type Wish, wishFrom } from '../options.ts';
+import { type GetOptions, READ, type Wish, wishFrom } from '../options.ts';
 import type { Policy } from '../policy.ts';
-import type { OnProgress } from './progress.ts';
+import type { FamilyWarmProgress, OnProgress } from './progress.ts';
 import type { WarmPlan } from './warming.ts';
 
 /** How a cache is warmed; besides what {@link GetOptions} says of each value. */
@@ -38,27 +39,32 @@ export interface WarmOptions<V = unknown> extends Omit<GetOptions<V>, 'onUnavail
   readonly localTtl?: Duration;
 }
 
+/** The same for a family, whose progress is told in its ids. */
+export interface FamilyWarmOptions<Id, V = unknown> extends Omit<WarmOptions<V>, 'onProgress'> {
+  readonly onProgress?: OnProgress<FamilyWarmProgress<Id>>;
+}
+
 const MOST_BATCHES = 1_000;
 const MOST_KEYS_A_BATCH = 10_000;
 
 export function readWarmOptions<V>(
-  options: WarmOptions<V> | undefined,
+  options: Omit<WarmOptions<V>, 'onProgress'> | undefined,
   policy: Policy,
 ): { readonly wish: Wish; readonly plan: WarmPlan } {
-  const { onUnavailable: _, ...readers } = getReaders(policy);
+  const { onUnavailable: _, ...readers } = optionals(READ);
   const read = readOptions('warm', options, {
     ...readers,
     // Thousands of values that are used once are not to drive those out that are used often.
     localTtl: optional(duration, 0),
     concurrency: optional(countTo(MOST_BATCHES), 4),
     batchSize: optional(countTo(MOST_KEYS_A_BATCH), 100),
-    onProgress: callback<OnProgress>(),
+    onProgress: callback<OnProgress<never>>(),
     progressEvery: optional(duration, 250),
     total: optional<number | undefined>(count, undefined),
     onError: optional(oneOf('continue', 'stop'), 'continue'),
   });
   // Without Redis a load would be for nothing.
-  const wish = wishFrom({ ...read, onUnavailable: 'throw' });
+  const wish = wishFrom(policy, { ...read, onUnavailable: 'throw' });
   return {
     // What has aged is loaded anew while its batch waits, and not behind: for longer than that can take.
     wish: { ...wish, policy: { ...wish.policy, softMs: 2 * wish.policy.hardMs } },

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@redcache/core';
 import { callSafely } from '@redcache/core/toolkit';
+import type { SourceKey } from './key-source.ts';
 import { Rate } from './rate.ts';
 
 /** How far a warming is. */
@@ -25,14 +26,20 @@ export interface WarmProgress {
   readonly etaMs: number | undefined;
 }
 
-export type OnProgress = (progress: WarmProgress) => void;
+/** How far the warming of a family is. `lastKey` is what the cache calls {@link lastId}. */
+export interface FamilyWarmProgress<Id> extends WarmProgress {
+  /** Every id up to this one is finished; `undefined` before the first. */
+  readonly lastId: Id | undefined;
+}
+
+export type OnProgress<P extends WarmProgress = WarmProgress> = (progress: P) => void;
 
 /** What a batch adds. */
 export interface Finished {
   readonly loaded: number;
   readonly skipped: number;
   readonly failed: number;
-  readonly lastKey: string | undefined;
+  readonly last: SourceKey | undefined;
 }
 
 /** Counts, and tells a listener now and then: at the first batch, every so often, and at the end. */
@@ -40,13 +47,14 @@ export class Report {
   readonly #clock: Clock;
   readonly #total: number | undefined;
   readonly #everyMs: number;
-  readonly #onProgress: OnProgress | undefined;
+  readonly #onProgress: OnProgress<never> | undefined;
+  readonly #showsIds: boolean;
   readonly #beganAtMs: number;
   readonly #rate: Rate;
   #loaded = 0;
   #skipped = 0;
   #failed = 0;
-  #lastKey: string | undefined;
+  #last: SourceKey | undefined;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #end: WarmProgress | undefined;
@@ -55,21 +63,24 @@ export class Report {
     readonly clock: Clock;
     readonly total: number | undefined;
     readonly everyMs: number;
-    readonly onProgress: OnProgress | undefined;
+    readonly onProgress: OnProgress<never> | undefined;
+    /** Ids are something else than keys. */
+    readonly showsIds: boolean;
   }) {
     this.#clock = parts.clock;
     this.#total = parts.total;
     this.#everyMs = parts.everyMs;
     this.#onProgress = parts.onProgress;
+    this.#showsIds = parts.showsIds;
     this.#beganAtMs = parts.clock.nowMs();
     this.#rate = new Rate(this.#beganAtMs);
   }
 
-  add({ loaded, skipped, failed, lastKey }: Finished): void {
+  add({ loaded, skipped, failed, last }: Finished): void {
     this.#loaded += loaded;
     this.#skipped += skipped;
     this.#failed += failed;
-    this.#lastKey = lastKey;
+    this.#last = last;
     const nowMs = this.#clock.nowMs();
     this.#rate.note(nowMs, this.#done);
     if (this.#onProgress === undefined || this.#timer !== undefined) return;
@@ -107,7 +118,8 @@ export class Report {
       loaded: this.#loaded,
       skipped: this.#skipped,
       failed: this.#failed,
-      lastKey: this.#lastKey,
+      lastKey: this.#last?.key,
+      ...(this.#showsIds && { lastId: this.#last?.id }),
       total: this.#total,
       elapsedMs: nowMs - this.#beganAtMs,
       ratePerSecond,
@@ -120,7 +132,7 @@ export class Report {
     if (onProgress === undefined) return;
     this.#toldAtMs = this.#clock.nowMs();
     callSafely('onProgress', () => {
-      const answer: unknown = onProgress(progress);
+      const answer: unknown = onProgress(progress as never);
       // An async function is a listener as well, and nobody else hears of its error.
       if (answer instanceof Promise)
         answer.catch((error) =>

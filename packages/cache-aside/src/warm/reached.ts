@@ -1,7 +1,9 @@
+import type { SourceKey } from './key-source.ts';
+
 /** A batch under way. */
 interface Running {
   /** The last key of it and of those behind it that have finished already. */
-  lastKey: string;
+  last: SourceKey;
 }
 
 /**
@@ -11,22 +13,22 @@ interface Running {
 export class Reached {
   /** In the order of the source. */
   readonly #running: Running[] = [];
-  #lastKey: string | undefined;
+  #last: SourceKey | undefined;
 
   /** Every key up to this one has been done. */
-  get lastKey(): string | undefined {
-    return this.#lastKey;
+  get last(): SourceKey | undefined {
+    return this.#last;
   }
 
   /** A batch begins, behind all that have begun. Answers what is to be called when it has finished. */
-  begin(lastKey: string): () => void {
-    const batch: Running = { lastKey };
+  begin(last: SourceKey): () => void {
+    const batch: Running = { last };
     this.#running.push(batch);
     return () => {
       const place = this.#running.indexOf(batch);
       const before = this.#running[place - 1];
-      if (before === undefined) this.#lastKey = batch.lastKey;
-      else before.lastKey = batch.lastKey;
+      if (before === undefined) this.#last = batch.last;
+      else before.last = batch.last;
       this.#running.splice(place, 1);
     };
   }

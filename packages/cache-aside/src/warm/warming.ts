@@ -1,6 +1,6 @@
 import type { Clock } from '@redcache/core';
 import { WarmError } from '../errors.ts';
-import type { KeySource } from './key-source.ts';
+import type { KeySource, SourceKey } from './key-source.ts';
 import { type OnProgress, Report, type WarmProgress } from './progress.ts';
 import { Reached } from './reached.ts';
 import { unlessAborted } from './unless-aborted.ts';
@@ -14,9 +14,13 @@ export interface BatchOutcome {
 
 /**
  * Sees to it that each of these keys is there. Settles when all of them have, and soon after `signal` is
- * aborted. Rejects only for what concerns every other batch as well.
+ * aborted. Rejects only for what concerns every other batch as well. `ids`: of all keys.
  */
-export type ReadBatch = (keys: readonly string[], signal: AbortSignal) => Promise<BatchOutcome>;
+export type ReadBatch = (
+  keys: readonly string[],
+  signal: AbortSignal,
+  ids: ReadonlyMap<string, unknown>,
+) => Promise<BatchOutcome>;
 
 /** How a source is worked through. */
 export interface WarmPlan {
@@ -25,7 +29,7 @@ export interface WarmPlan {
   /** Keys in each. */
   readonly batchSize: number;
   readonly onError: 'continue' | 'stop';
-  readonly onProgress: OnProgress | undefined;
+  readonly onProgress: OnProgress<never> | undefined;
   readonly progressEveryMs: number;
   /** Taken from the source if it knows. */
   readonly total: number | undefined;
@@ -59,14 +63,17 @@ export class Warming {
     readonly plan: WarmPlan;
     readonly signal: AbortSignal;
     readonly clock: Clock;
+    /** Ids are something else than keys, and are reported as well. */
+    readonly showsIds?: boolean;
   }) {
-    const { source, plan, clock } = parts;
+    const { source, plan, clock, showsIds = false } = parts;
     this.#source = source;
     this.#readBatch = parts.readBatch;
     this.#plan = plan;
     this.#signal = parts.signal;
     this.#report = new Report({
       clock,
+      showsIds,
       total: plan.total ?? source.size,
       everyMs: plan.progressEveryMs,
       onProgress: plan.onProgress,
@@ -125,20 +132,20 @@ export class Warming {
   }
 
   /** Never rejects. */
-  async #work(keys: readonly string[]): Promise<void> {
+  async #work(taken: readonly SourceKey[]): Promise<void> {
     this.#running += 1;
-    const finish = this.#reached.begin(keys.at(-1) as string);
-    const each = new Set(keys);
+    const finish = this.#reached.begin(taken.at(-1) as SourceKey);
+    const ids = new Map(taken.map(({ key, id }) => [key, id]));
     try {
-      const { loaded, skipped, failed } = await this.#readBatch([...each], this.#signal);
+      const { loaded, skipped, failed } = await this.#readBatch([...ids.keys()], this.#signal, ids);
       // What was told to stop has not been done.
       if (this.#signal.aborted) return;
       finish();
       this.#keepErrors(failed);
-      const twice = keys.length - each.size;
-      const { lastKey } = this.#reached;
+      const twice = taken.length - ids.size;
+      const { last } = this.#reached;
       if (failed.size > 0 && this.#plan.onError === 'stop') this.#halt.abort();
-      this.#report.add({ loaded, skipped: skipped + twice, failed: failed.size, lastKey });
+      this.#report.add({ loaded, skipped: skipped + twice, failed: failed.size, last });
     } catch (error) {
       this.#broken ??= { error };
       this.#halt.abort();

@@ -2,7 +2,7 @@ import { type CommandPort, OutcomeUnknownError, type TrackingCache } from '@redc
 import { isServerError, TIMED_OUT } from '@redcache/core/toolkit';
 import type { Keyspace } from '../redis/keyspace.ts';
 import type { Counters } from '../stats.ts';
-import type { UncertainKeys } from './uncertain.ts';
+import type { Remedy, UncertainKeys } from './uncertain.ts';
 
 export interface FencedWrite {
   /** Of the only key, as its user calls it. */
@@ -12,6 +12,8 @@ export interface FencedWrite {
    * those of a write that went unanswered, since what stands there is known to be outdated.
    */
   readonly onRefusal?: 'delete';
+  /** What makes good what went unanswered, behind the delete of the first key. */
+  readonly remedy?: Remedy;
 }
 
 /**
@@ -41,7 +43,7 @@ export class FencedWrites {
   async run<T>(
     keys: readonly string[],
     send: (port: CommandPort) => Promise<T>,
-    { name, onRefusal }: FencedWrite = {},
+    { name, onRefusal, remedy }: FencedWrite = {},
   ): Promise<T> {
     const fences = new Map(keys.map((key) => [key, this.#engine.fence([key])]));
     const settle = (): void => {
@@ -66,7 +68,7 @@ export class FencedWrites {
       cause = error;
     }
     this.#counters.unknownOutcomes += 1;
-    this.#uncertain.add(fences, reply);
+    this.#uncertain.add(fences, reply, remedy); // guard: I13
     throw new OutcomeUnknownError(
       'Redis did not answer, so the write may or may not have taken effect; ' +
         'what it was about is deleted as soon as Redis answers again',

@@ -1,4 +1,5 @@
 import type { Awaitable } from '../compression.ts';
+import { atEpoch } from '../envelope.ts';
 import type { Member } from '../groups/groups.ts';
 import { checkTags, type Keeping } from '../options.ts';
 import { jittered, tailMs } from '../policy.ts';
@@ -22,8 +23,8 @@ export interface Kept extends Keeping {
 
 /**
  * Makes ready what a user writes, who is told in the words of `where` what is wrong with it. At once
- * if the epoch is known and unless the value is large; what is the user's has then been copied when this
- * returns. What cannot be written is refused before the epoch is asked for.
+ * if the epoch is known and unless the value is large. What is the user's, who may change it at once, has
+ * been copied when this returns. What cannot be written is refused before the epoch is asked for.
  *
  * Throws or rejects: `ConfigError` for bad tags, `CodecError`, what a function for tags throws.
  */
@@ -61,6 +62,11 @@ async function encodeAt(
   epoch: () => Promise<number>,
   encode: (epoch: number) => Awaitable<Outgoing>,
 ): Promise<Outgoing> {
-  await encode(0);
-  return encode(await epoch());
+  const made = await encode(0);
+  const at = await epoch();
+  return {
+    ...made,
+    envelope: atEpoch(made.envelope, at),
+    member: { ...made.member, epoch: at },
+  };
 }

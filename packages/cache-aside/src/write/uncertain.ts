@@ -1,6 +1,9 @@
-import type { Clock, Fence, Timer } from '@redcache/core';
+import type { Clock, CommandPort, Fence, Timer } from '@redcache/core';
 import { publish } from '../channels.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
+
+/** What is to be done again once Redis answers, where a delete alone makes nothing good. */
+export type Remedy = (port: CommandPort) => Promise<unknown>;
 
 /** More keys than this are not remembered (I12). */
 const MAX_KEYS = 10_000;
@@ -18,6 +21,7 @@ export class UncertainKeys {
   readonly #keyspace: Pick<Keyspace, 'port' | 'together'>;
   readonly #clock: Clock;
   readonly #fences = new Map<string, Set<Fence>>();
+  readonly #remedies = new Map<string, Remedy>();
   readonly #stop: () => void;
   #isUp = false;
   #isClosed = false;
@@ -28,7 +32,7 @@ export class UncertainKeys {
     this.#clock = clock;
     this.#stop = keyspace.port.onConnection((connection) => {
       this.#isUp = connection === 'up';
-      if (this.#isUp) this.#deleteAgain(this.#fences.keys());
+      if (this.#isUp) this.#deleteAgain(this.#fences.keys()); // guard: I13
     });
   }
 
@@ -42,15 +46,21 @@ export class UncertainKeys {
 
   /**
    * `fences`: one for each key. `reply`: the unanswered command, if it was sent at all; its late
-   * answer settles the matter.
+   * answer settles the matter. `remedy`: what is sent behind the delete of the first key.
    */
-  add(fences: ReadonlyMap<string, Fence>, reply: Promise<unknown> | undefined): void {
+  add(
+    fences: ReadonlyMap<string, Fence>,
+    reply: Promise<unknown> | undefined,
+    remedy?: Remedy,
+  ): void {
+    const [first] = fences.keys();
+    if (remedy !== undefined && first !== undefined) this.#remedies.set(first, remedy);
     for (const [key, fence] of fences) {
       const others = this.#fences.get(key);
       if (others === undefined) this.#fences.set(key, new Set([fence]));
       else others.add(fence);
       publish('redcache:cache:uncertain', () => ({ key }));
-      if (this.#fences.size > MAX_KEYS) this.#dropOldest();
+      if (this.#fences.size > MAX_KEYS) this.#dropOldest(); // guard: I12
     }
     if (this.#isClosed) {
       this.#giveUp();
@@ -84,7 +94,8 @@ export class UncertainKeys {
     for (const keys of this.#keyspace.together([...uncertain].filter((key) => this.has(key)))) {
       // Those of a write that goes unanswered while this delete is under way are not settled by it.
       const known = keys.map((key) => [key, [...(this.#fences.get(key) ?? [])]] as const);
-      port.send(['DEL', ...keys]).then(
+      const remedies = keys.flatMap((key) => this.#remedies.get(key) ?? []);
+      Promise.all([port.send(['DEL', ...keys]), ...remedies.map((remedy) => remedy(port))]).then(
         () => {
           for (const [key, fences] of known) this.#settle(key, fences);
         },
@@ -108,7 +119,9 @@ export class UncertainKeys {
       fence.settle();
       fences?.delete(fence);
     }
-    if (fences?.size === 0) this.#fences.delete(key);
+    if (fences === undefined || fences.size > 0) return;
+    this.#fences.delete(key);
+    this.#remedies.delete(key);
   }
 
   #dropOldest(): void {

@@ -1,14 +1,18 @@
 import { setMaxListeners } from 'node:events';
 import { types } from 'node:util';
 import { type Clock, ConfigError, type Duration } from '@redcache/core';
-import { Budget, besideOf, durationMs, runScript } from '@redcache/core/toolkit';
+import { Budget, besideOf, durationMs, isServerError, runScript } from '@redcache/core/toolkit';
 import { AcquireTimeoutError, type Lock, LockLostError, type Locks } from '@redcache/locks';
+import type { Awaitable } from '../compression.ts';
+import { writeMark } from '../envelope.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { WriteWish } from '../options.ts';
+import type { Policy } from '../policy.ts';
 import { firstAborted } from '../read/signals.ts';
 import { bytesOf, type Keyspace } from '../redis/keyspace.ts';
 import { storeHeld } from '../scripts/store-held.ts';
 import type { Counters } from '../stats.ts';
+import { within } from '../time-limit.ts';
 import type { ValueFormat } from '../value.ts';
 import type { FencedWrites } from './fenced-writes.ts';
 import { type Outgoing, outgoing } from './outgoing.ts';
@@ -93,7 +97,7 @@ export interface WriteOutcome {
 /**
  * Writes to the source of truth and to Redis, one writer of a key after the other across the fleet.
  *
- * W1  Nothing in Redis is touched before the writer has succeeded. If it fails, the value and its
+ * W1  No value in Redis is touched before the writer has succeeded. If it fails, the value and its
  *     remaining time stand.
  * W2  From when it has succeeded, what stood there before is outdated: whatever goes wrong then, the key
  *     is deleted.
@@ -101,12 +105,18 @@ export interface WriteOutcome {
  *     stopped between its look and the store overwrites nothing that was written later.
  * W4  The lock is not given to the next writer, who may have it under the same holder, before the script
  *     of the one before was answered.
+ * W5  Whatever happens to the key while the writer runs ends its right to store, as it does for a loader
+ *     (I8): the source may have been changed by somebody else, who may have been the last. The key is
+ *     deleted then, which costs one more load.
+ * W6  While the slot of a key moves from one node of a cluster to another that script is refused. Then
+ *     the key is deleted, which needs no lock, and the writer has done what he was called for.
  */
 export class WriteThrough {
   readonly #keyspace: Keyspace;
   readonly #groups: Groups;
   readonly #prefix: string;
   readonly #budget: Budget;
+  readonly #clock: Clock;
   readonly #makeLocks: () => Locks;
   readonly #onWritten: (key: string) => void;
   readonly #closing = new AbortController();
@@ -129,6 +139,7 @@ export class WriteThrough {
     this.#groups = parts.groups;
     this.#prefix = parts.prefix;
     this.#budget = new Budget(parts.clock, parts.redisMs);
+    this.#clock = parts.clock;
     this.#makeLocks = parts.makeLocks;
     this.#onWritten = parts.onWritten;
     // As many as there are writes under way.
@@ -136,8 +147,8 @@ export class WriteThrough {
   }
 
   /**
-   * Sends: what `acquire` of the locks does for each key; nothing while the writer runs, but for their
-   * extensions; then EVALSHA `store-held` (2 keys) for each, and what `release` does.
+   * Sends: what `acquire` of the locks does for each key, and EVALSHA `begin-write` (1 key); nothing
+   * while the writer runs, but for their extensions; then EVALSHA `store-held` (2 keys) for each, and what `release` does.
    * Throws: the writer's own error; `AcquireTimeoutError`; `UnavailableError` if nothing was begun.
    * Abort: rejects this caller. A writer that runs by then is told, and what it answers is stored.
    */
@@ -188,18 +199,25 @@ export class WriteThrough {
     /** When each may be given back. */
     const answered = new Map<Lock, Promise<unknown>>();
     try {
-      const epoch = await this.#groups.now();
-      const run = await this.#run(held, writer, way, stopping);
       const { policy, tags } = wish;
+      const [epoch, begun] = await Promise.all([
+        this.#groups.now(),
+        this.#beginAll(names, policy.ttlMs),
+      ]);
+      const run = await this.#run(held, writer, way, stopping).catch(async (error) => {
+        await this.#takeBack(begun);
+        throw error;
+      });
       const kept = { policy, tags, ttlMs: run.ttlMs ?? wish.ttlMs };
       const values = new Map<string, unknown>();
       const errors = new Map<string, unknown>();
       const store = async (name: string, lock: Lock): Promise<void> => {
         try {
-          const ready = await this.#ready(name, way, () =>
+          const sign = begun.get(name)?.sign ?? '';
+          const ready = await this.#ready(name, way, policy, () =>
             outgoing(writer.where, way.format, name, run.values().get(name), epoch, kept),
           );
-          values.set(name, await this.#store(name, lock, ready, way, answered));
+          values.set(name, await this.#store({ name, lock, sign }, ready, way, answered));
         } catch (error) {
           errors.set(name, error);
         }
@@ -239,6 +257,40 @@ export class WriteThrough {
     }
   }
 
+  /**
+   * Notes what the keys hold (W5). Where a server refuses that, nothing will be stored.
+   *
+   * Throws: `UnavailableError` if one goes unanswered: nothing is to be written then.
+   */
+  async #beginAll(
+    names: readonly string[],
+    markMs: number,
+  ): Promise<ReadonlyMap<string, { readonly mark: string; readonly sign: string }>> {
+    const begun = await Promise.all(
+      names.map(async (name) => {
+        const mark = writeMark();
+        const sign = await this.#keyspace
+          .beginWrite(this.#prefix + name, mark, markMs)
+          .catch((error) => {
+            if (isServerError(error.cause)) return '';
+            throw error;
+          });
+        return [name, { mark, sign }] as const;
+      }),
+    );
+    return new Map(begun);
+  }
+
+  /** Leaves the keys as they were. A mark that stays is as good as nothing, and ends by itself. */
+  async #takeBack(
+    begun: ReadonlyMap<string, { readonly mark: string; readonly sign: string }>,
+  ): Promise<void> {
+    const marked = [...begun].filter(([, { mark, sign }]) => mark === `${sign}\n`);
+    await Promise.allSettled(
+      marked.map(([name, { mark }]) => this.#keyspace.release(this.#prefix + name, mark)),
+    );
+  }
+
   /** Calls the writer, and tells it what becomes of its locks. */
   async #run(
     held: ReadonlyMap<string, Lock>,
@@ -272,30 +324,33 @@ export class WriteThrough {
     }
   }
 
-  /** What can't be made ready is in the source of truth all the same (W2). */
+  /** What can't be made ready, or not in time, is in the source of truth all the same (W2). */
   async #ready(
     name: string,
     way: WriteWay,
-    make: () => Outgoing | Promise<Outgoing>,
+    { hardMs }: Policy,
+    make: () => Awaitable<Outgoing>,
   ): Promise<Outgoing> {
     try {
-      return await make();
+      const making = make();
+      if (!(making instanceof Promise)) return making;
+      const limit = { clock: this.#clock, forMs: hardMs, signal: this.#closing.signal };
+      return await within(making, limit, `write: the value of '${name}' was not judged`);
     } catch (error) {
-      await this.#forget(name, way);
+      await this.#forget(name, way); // guard: W2
       throw error;
     }
   }
 
   /** Sends: EVALSHA `store-held` (2 keys), and what `Groups.keep` does. */
   async #store(
-    name: string,
-    lock: Lock,
+    { name, lock, sign }: { readonly name: string; readonly lock: Lock; readonly sign: string },
     { envelope, keptMs, member, value }: Outgoing,
     { writes, counters }: WriteWay,
     answered: Map<Lock, Promise<unknown>>,
   ): Promise<unknown> {
     const key = this.#prefix + name;
-    const args = [lock.holder, envelope, String(keptMs)];
+    const args = [lock.holder, envelope, String(keptMs), sign];
     const storing = writes.run(
       [key],
       (port) => {
@@ -306,9 +361,17 @@ export class WriteThrough {
       { name, onRefusal: 'delete' },
     );
     // Without it the value counts as outdated at its first look.
-    const [code] = await Promise.all([storing, this.#groups.keep(member, keptMs).catch(() => {})]);
+    const keeping = this.#groups.keep(member, keptMs).catch(() => {});
+    const [code] = await Promise.all([storing.catch(heldApart), keeping]);
     answered.delete(lock);
     this.#onWritten(key);
+    if (code === APART) {
+      await writes.run([key], (port) => port.send(['DEL', key]), { name, onRefusal: 'delete' });
+      const lost = lossOf(name, lock);
+      if (lost !== undefined) throw lost;
+      return value;
+    }
+    if (code === 2) return value;
     if (code !== 1)
       throw lossOf(name, lock) ?? new LockLostError(name, code === 0 ? 'deleted' : 'taken');
     counters.writes += 1;
@@ -325,6 +388,14 @@ export class WriteThrough {
     await deleting.catch(() => {});
     this.#onWritten(key);
   }
+}
+
+/** Its slot is on its way from node to node: the key and its lock can't be looked at together (W6). */
+const APART = Symbol('apart');
+
+function heldApart(error: unknown): typeof APART {
+  if (isServerError(error) && error.message.startsWith('TRYAGAIN ')) return APART;
+  throw error;
 }
 
 /** The lock of a data key, in its slot, so that a script may look at both. */

@@ -1,4 +1,6 @@
-import { runScript } from '@redcache/core/toolkit';
+import type { CommandPort } from '@redcache/core';
+import { runScript, type Script } from '@redcache/core/toolkit';
+import { FOREIGN_HEADER, type Header, readEnvelope } from '../envelope.ts';
 import { BatchError } from '../errors.ts';
 import { bytesOf, type Content, type Keyspace } from '../redis/keyspace.ts';
 import { expire } from '../scripts/expire.ts';
@@ -38,14 +40,19 @@ export class Writer {
     this.#counters.bytesWritten += bytesOf(envelope);
   }
 
-  /** Sends: EVALSHA `touch` (1 key). Resolves whether there was anything. */
-  touch(name: string, ttlMs: number): Promise<boolean> {
-    return this.#change(name, (key) => [touch, key, [String(ttlMs)]]);
+  /** Sends: EVALSHA `touch` (1 key). Resolves: the header of what was there, if there was anything. */
+  async touch(name: string, ttlMs: number): Promise<Header | undefined> {
+    const reply = await this.#change(name, touch, [String(ttlMs)]);
+    const [done, line] = reply as readonly [number, string?];
+    if (done !== 1) return undefined;
+    const found = readEnvelope(line ?? '');
+    // What only looked like ours at its beginning has no groups that anybody could read either.
+    return found.is === 'value' || found.is === 'absent' ? found.header : FOREIGN_HEADER;
   }
 
   /** Sends: EVALSHA `expire` (1 key). Resolves whether there was anything. */
-  expire(name: string): Promise<boolean> {
-    return this.#change(name, (key) => [expire, key, []]);
+  async expire(name: string): Promise<boolean> {
+    return (await this.#change(name, expire, [])) === 1;
   }
 
   /** Sends: `DEL` with up to 500 keys at a time, all at once; in a cluster one for each key. */
@@ -69,16 +76,12 @@ export class Writer {
     throwFor(names, errors);
   }
 
-  async #change(
-    name: string,
-    call: (key: string) => readonly [typeof touch, string, readonly string[]],
-  ): Promise<boolean> {
-    const [script, key, args] = call(this.#prefix + name);
-    const done = await this.#writes.run([key], (port) => runScript(port, script, [key], args), {
-      name,
-    });
+  async #change(name: string, script: Script, args: readonly string[]): Promise<unknown> {
+    const key = this.#prefix + name;
+    const send = (port: CommandPort): Promise<unknown> => runScript(port, script, [key], args);
+    const reply = await this.#writes.run([key], send, { name });
     this.#counters.writes += 1;
-    return done === 1;
+    return reply;
   }
 }
 

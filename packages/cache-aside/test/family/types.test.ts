@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { expectTypeOf, test } from 'vitest';
-import type { Cache, Family, Found, Peeked } from '../../src/index.ts';
+import type { Cache, Family, FamilyWarmProgress, Found, Peeked } from '../../src/index.ts';
 
 interface User {
   readonly name: string;
@@ -18,6 +18,13 @@ function compiled(): void {
   expectTypeOf(users.getMany([1, 2])).toEqualTypeOf<Promise<Map<number, User>>>();
   expectTypeOf(users.peek(42)).toEqualTypeOf<Peeked<User>>();
   expectTypeOf(users.touchMany([1], '1s')).toEqualTypeOf<Promise<Set<number>>>();
+  expectTypeOf(users.warm([1, 2])).toEqualTypeOf<Promise<FamilyWarmProgress<number>>>();
+  void users.warm(new Set([1]), {
+    tags: ({ name }) => [name],
+    onProgress: ({ lastId }) => expectTypeOf(lastId).toEqualTypeOf<number | undefined>(),
+  });
+  // @ts-expect-error Ids are numbers.
+  void users.warm(['1']);
   void users.set(1, { name: 'Ada' }, { tags: ({ name }) => [name] });
   // @ts-expect-error Ids are numbers.
   void users.get('42');

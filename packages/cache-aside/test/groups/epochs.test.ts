@@ -9,7 +9,7 @@ async function tracked() {
   const client = new FakeClient();
   const { session } = attach(engine, client, { maxStaleness: false });
   await client.connect();
-  const epochs = new Epochs(engine, { ask: (send) => send(client), sessionFor: () => session });
+  const epochs = new Epochs(engine, { ask: (_, send) => send(client), sessionFor: () => session });
   /** Answers what is found under a key. */
   const there = (text: string | null, pttl: number): void => {
     client.next('GET').reply(text);

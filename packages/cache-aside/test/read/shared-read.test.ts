@@ -131,3 +131,12 @@ test('one that goes on is not aborted when its last caller leaves, and nobody wa
   read.abort('closed');
   expect(read.signal.reason).toBe('closed');
 });
+
+test('a signal that is asked for when all is over says so', () => {
+  const { read } = shared();
+  const reason = new Error('nobody waits');
+  read.abort(reason);
+  expect(read.signal.aborted).toBe(true);
+  expect(read.signal.reason).toBe(reason);
+  read.promise.catch(() => {});
+});

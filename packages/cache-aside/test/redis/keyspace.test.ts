@@ -64,7 +64,7 @@ describe('reading', () => {
     expect(client.sent).toHaveLength(3 + 1_200);
     for (const { args, reply } of [...client.sent])
       reply(args[0] === 'MGET' ? args.slice(1).map((key) => `of ${key}`) : 9);
-    expect((await seen).map(({ content }) => content)).toEqual(keys.map((key) => `of ${key}`));
+    expect(await seen).toEqual(keys.map((key) => ({ content: `of ${key}`, remaining: 9 })));
   });
 
   test('a PTTL that fails fails the read: nothing may be kept without it', async () => {

@@ -5,11 +5,13 @@ import { type OnProgress, Report, type WarmProgress } from '../../src/warm/progr
 import { Rate } from '../../src/warm/rate.ts';
 import { Reached } from '../../src/warm/reached.ts';
 
+const named = (key: string) => ({ key, id: key });
+
 function reporting(onProgress: OnProgress | undefined, total?: number) {
   const clock = new ManualClock();
-  const report = new Report({ clock, total, everyMs: 100, onProgress });
+  const report = new Report({ clock, total, everyMs: 100, onProgress, showsIds: false });
   const load = (loaded: number): void =>
-    report.add({ loaded, skipped: 0, failed: 0, lastKey: `k${loaded}` });
+    report.add({ loaded, skipped: 0, failed: 0, last: named(`k${loaded}`) });
   return { clock, report, load };
 }
 
@@ -114,18 +116,18 @@ test.each([
 
 test('the last key is the one before the first gap', () => {
   const reached = new Reached();
-  const [a, b, c] = ['a', 'b', 'c'].map((key) => reached.begin(key)) as [
+  const [a, b, c] = ['a', 'b', 'c'].map((key) => reached.begin(named(key))) as [
     () => void,
     () => void,
     () => void,
   ];
   c();
-  expect(reached.lastKey).toBeUndefined();
+  expect(reached.last?.key).toBeUndefined();
   a();
-  expect(reached.lastKey).toBe('a');
-  const d = reached.begin('d');
+  expect(reached.last?.key).toBe('a');
+  const d = reached.begin(named('d'));
   b();
-  expect(reached.lastKey).toBe('c');
+  expect(reached.last?.key).toBe('c');
   d();
-  expect(reached.lastKey).toBe('d');
+  expect(reached.last?.key).toBe('d');
 });

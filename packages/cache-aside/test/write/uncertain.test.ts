@@ -63,6 +63,24 @@ test('a late answer of the command itself settles it, without another one', asyn
 });
 
 describe('a connection that comes up', () => {
+  test('is given the remedy of a key behind its delete; until both are answered it stays uncertain', async () => {
+    const { client, keys, fences, keeps } = await uncertain();
+    client.connection('down');
+    const command = unanswered();
+    keys.add(fences('a'), command.reply, (port) => port.send(['REMEDY']));
+    command.fail(new Error('Socket closed'));
+    await settled();
+    const connected = client.connect();
+    expect(client.sent.map(({ args }) => args.join(' ')).slice(0, 2)).toEqual(['DEL a', 'REMEDY']);
+    client.next('DEL').reply(1);
+    await settled();
+    expect([keys.size, keeps('a')]).toEqual([1, false]);
+    client.next('REMEDY').reply('OK');
+    await connected;
+    await settled();
+    expect(keys.size).toBe(0);
+  });
+
   test('is given the deletes first, before who waits for it can send', async () => {
     const { client, keys, fences, keeps } = await uncertain();
     client.connection('down');

@@ -25,7 +25,7 @@ function unanswered() {
     send: () => new Promise((resolve, reject) => replies.push({ resolve, reject })),
   } as unknown as CommandPort;
   const through = new WriteThrough({
-    keyspace: { gate: { isUp: true } } as Keyspace,
+    keyspace: { gate: { isUp: true }, beginWrite: async () => 'sign' } as unknown as Keyspace,
     groups: { now: () => 1, keep: async () => {} } as unknown as Groups,
     prefix: '',
     clock: new ManualClock(),

@@ -6,6 +6,8 @@ import type { Source } from './source.ts';
 export interface Line {
   /** As it is now; none while it is down or cannot be tracked. */
   readonly source: Source | undefined;
+  /** How long it may be silent. */
+  readonly rules: { readonly maxStalenessMs: number };
   /** Whether one push, and exactly one, follows a script of ours that reads, writes and reads a key. */
   readonly echoesWrites: boolean;
   /** A command that was sent at this time was answered. */

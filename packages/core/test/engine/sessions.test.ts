@@ -133,6 +133,35 @@ test('I4: one of them is silent: only what was read there is not served', async 
   expect(it.cache.stats()).toMatchObject({ entries: 2, heartbeatAgeMs: 1_000 });
 });
 
+test('I4: a read is joined while its connection is heard, or for as long as that may be silent', async () => {
+  using it = await pair();
+  const answers: (() => void)[] = [];
+  const read = (): Promise<unknown> =>
+    it.cache.read(
+      ['k'],
+      'k',
+      () =>
+        new Promise<Fetched<unknown>>((resolve) => {
+          answers.push(() => resolve({ value: answers.length, cache: present() }));
+        }),
+      { session: it.a.session },
+    );
+  const all = [read()];
+  it.clock.advance(600);
+  it.a.client.beat();
+  it.b.client.beat();
+  await settled();
+  it.clock.advance(600);
+  all.push(read());
+  expect(answers.length).toBe(1);
+  // A process that was stopped for so long hears of it before it reads what has come meanwhile.
+  it.clock.advance(400);
+  all.push(read(), read());
+  expect(answers.length).toBe(2);
+  for (const answer of answers) answer();
+  await Promise.all(all);
+});
+
 describe('one that nothing was read on', () => {
   const asked = ({ client }: { client: FakeClient }): string[] =>
     client.sent.map(({ args }) => args.join(' '));

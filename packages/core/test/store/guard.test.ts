@@ -6,6 +6,7 @@ import { Source } from '../../src/store/source.ts';
 const lineOf = (source: Source | undefined): Line => ({
   source,
   echoesWrites: true,
+  rules: { maxStalenessMs: 1_000 },
   heard: () => {},
 });
 

@@ -17,7 +17,7 @@ const guardOf = (key: string, source: Source = aSource()): Guard =>
   new Guard({
     keys: [key],
     openedAtMs: 0,
-    line: { source, echoesWrites: true, heard: () => {} },
+    line: { source, echoesWrites: true, rules: { maxStalenessMs: 1_000 }, heard: () => {} },
     severed: false,
     listener: undefined,
   });

@@ -60,6 +60,7 @@ function beforeHeld(
 ): Step {
   switch (event.is) {
     case 'connection':
+      if (state.is === 'idle') return [{ is: 'idle', connected: event.up }, []];
       return [{ ...state, connected: event.up }, []];
     case 'acquiring': {
       const { connected } = state;

@@ -10,7 +10,14 @@ export const TOKEN_OUTLIVES_LEASE_MS = 3_600_000;
  * what only these scripts read need not be tracked.
  */
 export const FENCING: string = `
-local function text(token) return string.format('%.0f', token) end
+-- Those who ask in one script mostly get the same.
+local formatted, as_text
+local function text(token)
+  if token ~= formatted then
+    formatted, as_text = token, string.format('%.0f', token)
+  end
+  return as_text
+end
 
 local us
 local function now_us()

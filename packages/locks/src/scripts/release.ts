@@ -1,44 +1,46 @@
 import type { BatchingPort } from '../batching-port.ts';
-import type { LockKeys } from '../keys.ts';
+import { type LockKeys, tagOf } from '../keys.ts';
 import { type BatchedScript, defineBatched } from './batched.ts';
+import { BESIDE } from './beside.ts';
 import { HAND_OVER, QUEUE } from './queue.ts';
 
 export const RELEASE: BatchedScript = defineBatched({
-  args: 5,
+  args: 4,
   header: `-- Gives back a lock that is still its holder's: offers it to the first who waits, or deletes it.
 --
 -- KEYS[1] the lock, as for acquire
--- ARGV[1] holder
--- ARGV[2] what the keys beside the lock begin with, and
--- ARGV[3] what they end with, as for acquire
--- ARGV[4] 'waiting': the holder may stand in the queue itself, and leaves it
--- ARGV[5] the last fencing token that was used, if many that were reserved were not: else those to come
+-- ARGV[1] 'waiting': the holder may stand in the queue itself, and leaves it
+-- ARGV[2] the last fencing token that was used, if many that were reserved were not: else those to come
 --         would be ahead of the clock, which alone says what comes next after a flush. '' for few
+-- ARGV[3] the tag of the keys beside the lock, as for acquire
+-- ARGV[4] holder
 --
 -- Answers 1 released; 0 there is no lock; -1 somebody else has it, which changes nothing
 `,
-  shared: '',
-  steps: [
-    // To compare.
-    `
-  return nil, redis.call('GET', KEYS[1])
+  shared: `${BESIDE}
+local free = {}
 `,
-    `
-  local me = ARGV[1]
-  local is_mine = seen and string.sub(seen, 1, #me + 1) == me .. ':'
-  local answer = is_mine and 1 or seen and -1 or 0
-  if is_mine and ARGV[5] ~= '' then
-    redis.call('SET', ARGV[2] .. 'fence' .. ARGV[3], ARGV[5], 'XX', 'KEEPTTL')
+  steps: {
+    second: `
+  local me = ARGV[4]
+  value = value or redis.call('GET', KEYS[1])
+  local is_mine = value and string.sub(value, 1, #me + 1) == me .. ':'
+  local answer = is_mine and 1 or value and -1 or 0
+  if is_mine and ARGV[2] ~= '' then
+    redis.call('SET', beside(KEYS[1], ARGV[3], 'fence'), ARGV[2], 'XX', 'KEEPTTL')
   end
-  if ARGV[4] ~= 'waiting' then
+  if ARGV[1] ~= 'waiting' then
     if not is_mine then return answer end
     -- Nobody waits: what is below need not even be defined.
-    if string.sub(seen, -1) ~= '+' then return nil end
+    if string.sub(value, -1) ~= '+' then
+      free[#free + 1] = KEYS[1]
+      return 1
+    end
   end
 
-  local before, after = ARGV[2], ARGV[3]
+  local before, after = sides(KEYS[1], ARGV[3])
 ${QUEUE}${HAND_OVER}
-  if ARGV[4] == 'waiting' then
+  if ARGV[1] == 'waiting' then
     local rank = ask('ZRANK', queue, me)
     leave(me)
     touch(turn .. me)
@@ -52,11 +54,11 @@ ${QUEUE}${HAND_OVER}
   end
   return answer
 `,
-    `
-  redis.call('DEL', KEYS[1])
-  return 1
+    // After every read, or the connection would track again what is gone.
+    last: `
+if #free > 0 then redis.call('DEL', unpack(free)) end
 `,
-  ],
+  },
 });
 
 /** `waiting`: the holder may stand in the queue, and leaves it. */
@@ -74,12 +76,13 @@ export type ReleaseOf = 'holding' | 'waiting';
  */
 export function release(
   port: BatchingPort,
-  { lock, before, after }: LockKeys,
+  keys: LockKeys,
   holder: string,
   of: ReleaseOf,
   lastToken?: bigint,
 ): Promise<unknown> {
-  return port.call(RELEASE, lock, [holder, before, after, of, lastToken?.toString() ?? '']);
+  const shared = [of, lastToken?.toString() ?? '', tagOf(keys)];
+  return port.call(RELEASE, keys.lock, shared, holder);
 }
 
 export function releaseOf(code: unknown): 'released' | 'deleted' | 'taken' {

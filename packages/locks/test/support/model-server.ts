@@ -354,8 +354,8 @@ export class ModelConnection implements TrackingPort {
         return server.counted.run(ofCounted, given, (key) => this.#read(key));
       }
       const name = SCRIPTS.get(sha1 ?? '');
-      const batched = BATCHED.find((each) => each.sha1 === sha1);
-      if (batched !== undefined && given[0] !== '1') return this.#runBatch(batched, given);
+      const isBatched = BATCHED.some((each) => each.sha1 === sha1);
+      if (isBatched && given[0] !== '1') return this.#runBatch(sha1 ?? '', given);
       if (name !== undefined) this.log.push(name);
       switch (name) {
         case 'acquire':
@@ -395,11 +395,12 @@ export class ModelConnection implements TrackingPort {
 
   /** What `attach` sends; nothing for the rest. `null`: there is no such key. */
   /** Several calls of a script, each for a key of its own. */
-  #runBatch({ sha1, args }: BatchedScript, [count, ...given]: readonly string[]): unknown[] {
+  #runBatch(sha1: string, [count, ...given]: readonly string[]): unknown[] {
     const keys = given.slice(0, Number(count));
-    const all = given.slice(keys.length);
+    const shared = given.slice(keys.length, -keys.length);
+    const holders = given.slice(-keys.length);
     return keys.map((key, i) =>
-      this.#run(['EVALSHA', sha1, '1', key, ...all.slice(i * args, (i + 1) * args)]),
+      this.#run(['EVALSHA', sha1, '1', key, ...shared, holders[i] ?? '']),
     );
   }
 
@@ -423,21 +424,23 @@ export class ModelConnection implements TrackingPort {
   }
 
   #acquire(key: string, more: readonly string[]): unknown {
-    const [holder = '', leaseMs, before, after, count, how] = more;
+    const [leaseMs, count, how, tag, holder = ''] = more;
     const server = this.#server;
+    const [before, after] = sidesOf(key, tag);
     const fence = `${before}fence${after}`;
     const value = server.get(key);
-    const give = (mark: string, echoes: number): unknown => {
+    const give = (mark: string): string => {
       const token = server.reserve(fence, Number(count), Number(leaseMs));
       server.set(key, `${holder}:${token}${mark}`, Number(leaseMs));
       this.#read(key);
-      return [1, token, mark.length, echoes];
+      return token;
     };
-    if (value === undefined) return give('', 0);
+    if (value === undefined) return Number(give(''));
     this.#read(key);
     if (server.isNoLock(key)) return [-1, 0];
     if (!value.startsWith(`${holder}:`) && how !== 'force') return [0, server.pttl(key)];
-    return give(value.endsWith('+') ? '+' : '', 1);
+    const mark = value.endsWith('+') ? '+' : '';
+    return [1, give(mark), mark.length, 1];
   }
 
   #join([key = '', turn = '', next = '', ...more]: readonly string[]): unknown {
@@ -493,7 +496,8 @@ export class ModelConnection implements TrackingPort {
   }
 
   #release(key: string, more: readonly string[]): unknown {
-    const [holder = '', before, after, of, lastToken] = more;
+    const [of, lastToken, tag, holder = ''] = more;
+    const [before, after] = sidesOf(key, tag);
     const [turns, nexts] = [`${before}turn${after}:`, `${before}next${after}:`];
     const server = this.#server;
     const queue = server.queueOf(`${before}queue${after}`);
@@ -508,8 +512,7 @@ export class ModelConnection implements TrackingPort {
     if (owned !== 1) return owned;
     const fence = `${before}fence${after}`;
     if (lastToken) server.set(fence, lastToken, server.leftOf(fence));
-    if (server.get(key)?.endsWith('+'))
-      server.handOver(key, queue, ['', '', before ?? '', after ?? '']);
+    if (server.get(key)?.endsWith('+')) server.handOver(key, queue, ['', '', before, after]);
     else server.del(key);
     return 1;
   }
@@ -530,4 +533,9 @@ export class ModelConnection implements TrackingPort {
     const named = [...queue].flatMap(([id, { sinceMs }]) => [id, (nowMs - sinceMs) * 1_000]);
     return [this.#read(key) ?? '', server.pttl(key), queue.size, ...named];
   }
+}
+
+/** What the keys beside a lock begin and end with; `tag`: as the scripts are given it. */
+function sidesOf(lock: string, tag: string | undefined): readonly [string, string] {
+  return tag === '' ? [`{${lock}}:`, ''] : [`{${tag}}:`, `:${lock}`];
 }

@@ -1,0 +1,2 @@
+export { createTestCache, TestCache, type TestCacheOptions } from './test-cache.ts';
+export { TestRedis, type TestRedisState } from './test-redis.ts';

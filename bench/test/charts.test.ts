@@ -46,9 +46,13 @@ test('the bars say the figure of each row', () => {
 });
 
 test('a picture of the documentation is found by its scenario, and says what it was measured on', () => {
-  const { panel, note } = pictureOf('hit', fileOf(examplePanel));
-  expect(panel).toBe(fileOf(examplePanel).scenarios[0]?.panels[0] ?? examplePanel);
-  expect(note).toBe('less is better · Node 20.19.0, Redis 7.0.15, 2 × Example 3000 · 2026-01-02');
+  const other = { ...examplePanel, setting: 'string of 100 bytes' };
+  const meant = { ...examplePanel, setting: 'object of 20 fields' };
+  const { panel, note } = pictureOf('hit', fileOf(other, meant));
+  expect(panel).toBe(meant);
+  expect(note).toBe(
+    'object of 20 fields · less is better · Node 20.19.0, Redis 7.0.15, 2 × Example 3000 · 2026-01-02',
+  );
 });
 
 test('what the file does not have is not drawn', () => {

@@ -27,6 +27,8 @@ export interface StampederAnswer {
 export const LOAD_MS = 100;
 /** How long a value lives that is to come to its end meanwhile. */
 const TTL_MS = 1_000;
+/** Who has only old values by then has them for good, and gives up: it counts as that long. */
+export const GIVEN_UP_MS = 5_000;
 /** How often a caller asks for a value that is hot. */
 const PACE_MS = 10;
 
@@ -54,7 +56,7 @@ export async function stampederRole(...args: string[]): Promise<Work> {
     const call = async (): Promise<void> => {
       for (;;) {
         const value = (await cache.get(key)) as { readonly atMs: number };
-        if (is === 'cold' || value.atMs >= beganMs) return;
+        if (is === 'cold' || value.atMs >= beganMs || nowMs() - beganMs >= GIVEN_UP_MS) return;
         await sleep(PACE_MS);
       }
     };

@@ -50,7 +50,7 @@ export const stampede: Scenario = {
 /** What one round came to. */
 interface Outbreak {
   readonly loads: number;
-  /** From the first load until the last caller had the value. */
+  /** From the first load until the last caller had the value, or gave up. */
   readonly ms: number;
 }
 
@@ -119,7 +119,9 @@ async function breakOut(members: Stampeders['members'], is: Kind, key: string): 
   const answers = await Promise.all(members.map((member) => member.ask(task)));
   const loadsAtMs = answers.flatMap((answer) => answer.loadsAtMs);
   const lastMs = Math.max(...answers.map(({ doneAtMs }) => doneAtMs));
-  return { loads: loadsAtMs.length, ms: lastMs - Math.min(...loadsAtMs) };
+  // Nobody may have loaded, where all have old values for good.
+  const beginMs = loadsAtMs.length === 0 ? atMs : Math.min(...loadsAtMs);
+  return { loads: loadsAtMs.length, ms: lastMs - beginMs };
 }
 
 function panelsOf(

@@ -26,7 +26,7 @@ const HELP = `Usage: npm run bench -- [scenario …] [--quick] [--out file]
 ${SCENARIOS.map(({ name, question }) => `  ${name.padEnd(NAME_WIDTH)}${question}`).join('\n')}
 
 A word stands for every scenario whose name has it as a part; without one all are run.
---quick: fewer and shorter rounds, for a first look, in a minute or two instead of ten.
+--quick: fewer and shorter rounds, for a first look, in two or three minutes instead of ten.
 --out: where the figures of all rounds go; else a file in bench/results.
 Exit code 1: a goal was missed.
 `;

@@ -38,6 +38,14 @@ const jobs = {
     await compile();
     await node('--expose-gc', 'bench/dist/bench.js', ...rest);
   },
+  'bench:check': async () => {
+    await compile();
+    await node('bench/dist/bench-check.js', ...rest);
+  },
+  'bench:publish': async () => {
+    await compile();
+    await node('bench/dist/bench-publish.js', ...rest);
+  },
 };
 if (!Object.hasOwn(jobs, job))
   fail(`Unknown job: ${job}. There is: ${Object.keys(jobs).join(', ')}.`);

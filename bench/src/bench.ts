@@ -1,53 +1,33 @@
 // `npm run bench`: the benchmarks.
-import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chosenOf } from './chosen.ts';
 import { GroundError, openGround } from './ground.ts';
 import { type Effort, FULL, measureStage, QUICK } from './harness.ts';
-import { outcomeOf, reportOf } from './report.ts';
+import { resultName, surroundingsOf } from './machine.ts';
+import { durationText, Progress } from './progress.ts';
+import { judged, outcomeOf, reportOf } from './report.ts';
+import {
+  RESULT_SCHEMA,
+  type ResultFile,
+  type ScenarioResult,
+  writeResultFile,
+} from './result-file.ts';
 import type { Findings, Scenario } from './scenario.ts';
-import { client } from './scenarios/client.ts';
-import { coldMiss } from './scenarios/cold-miss.ts';
-import { getMany } from './scenarios/get-many.ts';
-import { hit } from './scenarios/hit.ts';
-import { locksAcross } from './scenarios/locks-across.ts';
-import { locksHandOver } from './scenarios/locks-hand-over.ts';
-import { locksIdle } from './scenarios/locks-idle.ts';
-import { locksInProcess } from './scenarios/locks-in-process.ts';
-import { locksUncontended } from './scenarios/locks-uncontended.ts';
-import { memory } from './scenarios/memory.ts';
-import { miss } from './scenarios/miss.ts';
-import { modes } from './scenarios/modes.ts';
-import { multi } from './scenarios/multi.ts';
-import { redisHit } from './scenarios/redis-hit.ts';
-import { stampede } from './scenarios/stampede.ts';
-import { storm } from './scenarios/storm.ts';
-import { writes } from './scenarios/writes.ts';
+import { SCENARIOS } from './scenarios.ts';
 import { parseUsage, UsageError } from './usage-error.ts';
 
-const SCENARIOS: readonly Scenario[] = [
-  ...[
-    hit,
-    redisHit,
-    coldMiss,
-    stampede,
-    getMany,
-    client,
-    miss,
-    multi,
-    modes,
-    writes,
-    storm,
-    memory,
-  ],
-  ...[locksUncontended, locksInProcess, locksAcross, locksHandOver, locksIdle],
-];
+const RESULTS = fileURLToPath(new URL('../results', import.meta.url));
 /** Two blanks more than the longest name. */
 const NAME_WIDTH = 2 + Math.max(...SCENARIOS.map(({ name }) => name.length));
 
-const HELP = `Usage: npm run bench -- [scenario …] [--quick]
+const HELP = `Usage: npm run bench -- [scenario …] [--quick] [--out file]
 
 ${SCENARIOS.map(({ name, question }) => `  ${name.padEnd(NAME_WIDTH)}${question}`).join('\n')}
 
-Without a name all are run. --quick: fewer and shorter rounds, for a first look.
+A word stands for every scenario whose name has it as a part; without one all are run.
+--quick: fewer and shorter rounds, for a first look, in two or three minutes instead of ten.
+--out: where the figures of all rounds go; else a file in bench/results.
 Exit code 1: a goal was missed.
 `;
 
@@ -58,18 +38,18 @@ async function bench(args: readonly string[]): Promise<number> {
     const { values, positionals } = parseUsage({
       args: [...args],
       allowPositionals: true,
-      options: { quick: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        quick: { type: 'boolean' },
+        out: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
     });
-    const unknown = positionals.filter((name) => !SCENARIOS.some((each) => each.name === name));
-    if (unknown.length > 0) throw new UsageError(`there is no scenario ${unknown.join(', ')}`);
+    const chosen = chosenOf(SCENARIOS, positionals);
     if (values.help) {
       process.stdout.write(HELP);
       return 0;
     }
-    const chosen = SCENARIOS.filter(
-      ({ name }) => positionals.length === 0 || positionals.includes(name),
-    );
-    return (await runAll(chosen, values.quick ?? false)) ? 0 : 1;
+    return (await runAll(chosen, values.quick ? QUICK : FULL, values.out)) ? 0 : 1;
   } catch (error) {
     const isUsage = error instanceof UsageError;
     if (!isUsage && !(error instanceof GroundError)) throw error;
@@ -81,18 +61,83 @@ async function bench(args: readonly string[]): Promise<number> {
 }
 
 /** Answers whether all goals were reached. */
-async function runAll(scenarios: readonly Scenario[], quick: boolean): Promise<boolean> {
+async function runAll(
+  chosen: readonly Scenario[],
+  effort: Effort,
+  out: string | undefined,
+): Promise<boolean> {
   await using ground = await openGround();
-  console.log(`Node ${process.version} · ${cpus().length} × ${cpus()[0]?.model}`);
-  let reached = true;
-  for (const scenario of scenarios) {
-    console.log(`\n${scenario.name}: ${scenario.question}`);
-    const { report, outcomes } = await findingsOf(scenario, ground.url, quick ? QUICK : FULL);
-    for (const text of report) console.log(text);
-    for (const { line } of outcomes) console.log(line);
-    reached &&= outcomes.every((outcome) => outcome.reached);
+  const date = new Date();
+  const surroundings = await surroundingsOf(ground.url);
+  const { machine, versions } = surroundings;
+  console.log(
+    `Node ${versions.node} · ${versions.redis} · ${machine.cores} × ${machine.cpu} · load ${machine.load.toFixed(1)}`,
+  );
+  const beginMs = performance.now();
+  const scenarios: ScenarioResult[] = [];
+  using progress = new Progress(process.stderr);
+  for (const [place, scenario] of chosen.entries()) {
+    progress.scenario(scenario.name, place + 1, chosen.length);
+    const found = await resultOf(scenario, ground.url, effort);
+    progress.clear();
+    for (const text of found.texts) console.log(text);
+    scenarios.push(found.result);
   }
-  return reached;
+  const file: ResultFile = {
+    schema: RESULT_SCHEMA,
+    date: date.toISOString(),
+    effort: effort.name,
+    ...surroundings,
+    scenarios,
+  };
+  const path = out ?? join(RESULTS, `${fileName(date, file, chosen)}.json`);
+  await writeResultFile(path, file);
+  console.log(`\n${durationText(performance.now() - beginMs)}; all rounds are in ${path}`);
+  return scenarios.every(({ outcomes }) => outcomes.every(({ reached }) => reached));
+}
+
+/** Says when it is not the whole of it. */
+function fileName(
+  date: Date,
+  { machine, effort }: ResultFile,
+  chosen: readonly Scenario[],
+): string {
+  const parts = [
+    resultName(date, machine.cpu),
+    ...(chosen.length < SCENARIOS.length ? ['some'] : []),
+    ...(effort === 'quick' ? ['quick'] : []),
+  ];
+  return parts.join('.');
+}
+
+async function resultOf(
+  scenario: Scenario,
+  url: string,
+  effort: Effort,
+): Promise<{ readonly result: ScenarioResult; readonly texts: readonly string[] }> {
+  const { name, question } = scenario;
+  const beginMs = performance.now();
+  const {
+    panels = [],
+    report = [],
+    outcomes,
+  } = await findingsOf(scenario, url, effort).catch(failed);
+  const tookMs = Math.round(performance.now() - beginMs);
+  return {
+    result: { name, question, tookMs, panels, outcomes },
+    texts: [
+      `\n${name}: ${question} [${durationText(tookMs)}]`,
+      ...reportOf(panels),
+      ...report,
+      ...outcomes.map(({ line }) => line),
+    ],
+  };
+}
+
+/** The others go on: what they find is worth as much. */
+function failed(error: Error): Findings {
+  console.error(error);
+  return { outcomes: [judged(false, `to be measured; it failed: ${error.message}`)] };
 }
 
 async function findingsOf(scenario: Scenario, url: string, effort: Effort): Promise<Findings> {
@@ -101,12 +146,9 @@ async function findingsOf(scenario: Scenario, url: string, effort: Effort): Prom
       return scenario.run(url, effort);
     case 'timed': {
       await using stage = await scenario.open(url);
-      const result = await measureStage(stage, effort);
+      const panels = await measureStage(stage, effort);
       await stage.check();
-      return {
-        report: [reportOf(result)],
-        outcomes: stage.goals.map((goal) => outcomeOf(goal, result)),
-      };
+      return { panels, outcomes: stage.goals.map((goal) => outcomeOf(goal, panels[0])) };
     }
   }
 }

@@ -15,8 +15,3 @@ export function best(findings: readonly Finding[]): Finding {
     first,
   );
 }
-
-/** How many times as high one is as the other: the median of the rounds' ratios. */
-export function timesAsHigh(one: readonly number[], other: readonly number[]): number {
-  return median(one.map((figure, round) => figure / (other[round] as number)));
-}

@@ -5,6 +5,9 @@ import type { RoleName } from './roles.ts';
 
 const SCRIPT = fileURLToPath(import.meta.resolve('./child.js'));
 
+/** Characters of what a quiet process said last. */
+const MOST_SAID = 4000;
+
 /**
  * A process of its own for what must not share one with its rivals: V8's knowledge of a function, a
  * heap, an event loop, a hook that concerns every client. It ends with this process at the latest.
@@ -21,6 +24,30 @@ export class BenchProcess<Task, Answer> implements AsyncDisposable {
     ...args: readonly string[]
   ): Promise<BenchProcess<Task, Answer>> {
     const child = fork(SCRIPT, [role, ...args], { execArgv: ['--expose-gc'] });
+    const started = new BenchProcess<Task, Answer>(child);
+    await started.#message();
+    return started;
+  }
+
+  /**
+   * One whose libraries are expected to complain: what it writes to its standard error is shown when
+   * it ended, and not before.
+   */
+  static async startQuietly<Task, Answer>(
+    role: RoleName,
+    ...args: readonly string[]
+  ): Promise<BenchProcess<Task, Answer>> {
+    const child = fork(SCRIPT, [role, ...args], {
+      execArgv: ['--expose-gc'],
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    });
+    let said = '';
+    child.stderr?.on('data', (chunk) => {
+      said = `${said}${chunk}`.slice(-MOST_SAID);
+    });
+    child.once('exit', (code) => {
+      if (code !== 0 && code !== null) process.stderr.write(said);
+    });
     const started = new BenchProcess<Task, Answer>(child);
     await started.#message();
     return started;

@@ -2,7 +2,8 @@
 import { ROLES, type RoleName } from './roles.ts';
 
 const [role, ...args] = process.argv.slice(2);
-const work = await ROLES[role as RoleName](...args);
+const open = await ROLES[role as RoleName]();
+const work = await open(...args);
 
 process.on('message', ({ task }: { readonly task: unknown }) => {
   // What throws ends this process, which the parent takes for an answer.

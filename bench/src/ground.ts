@@ -15,6 +15,9 @@ export interface Ground extends AsyncDisposable {
   /** SIGKILL; and start it again, empty, on the same port. Only of its own. */
   kill(): Promise<void>;
   restart(): Promise<void>;
+  /** SIGSTOP, and SIGCONT; the latter of one that is not paused, or gone, does nothing. Only of its own. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
 }
 
 export interface GroundOptions {
@@ -46,6 +49,8 @@ async function own(): Promise<Ground> {
     isOwn: true,
     kill: () => deployment.node.kill(),
     restart: () => deployment.node.start(),
+    pause: () => deployment.node.pause(),
+    resume: () => deployment.node.resume(),
     [Symbol.asyncDispose]: () => deployment.stop(),
   };
 }
@@ -71,6 +76,8 @@ async function foreign(url: string): Promise<Ground> {
     isOwn: false,
     kill: refuse,
     restart: refuse,
+    pause: refuse,
+    resume: refuse,
     [Symbol.asyncDispose]: async () => {},
   };
 }

@@ -1,6 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { median } from './ratio.ts';
+import { type Contender, type Panel, panelOf } from './panel.ts';
+import { median, ratio } from './ratio.ts';
 import type { ServerProbe } from './server-probe.ts';
+import type { Unit } from './unit.ts';
 
 /** Work that is done many times, some of it at a time. */
 export interface Load {
@@ -58,22 +60,30 @@ export async function measureLoad(load: Load, probe: ServerProbe): Promise<LoadC
   };
 }
 
-/** The median of each figure over the rounds. */
-export function medianCost(rounds: readonly LoadCost[]): LoadCost {
-  const middle = (figure: keyof LoadCost): number => median(rounds.map((cost) => cost[figure]));
-  return {
-    callsPerSecond: middle('callsPerSecond'),
-    clientUs: middle('clientUs'),
-    serverUs: middle('serverUs'),
-    latencyUs: middle('latencyUs'),
-  };
-}
-
 /** How many times as much one costs as the other: the median of the rounds' ratios. */
 export function costRatio(
   figure: keyof LoadCost,
   rounds: readonly LoadCost[],
   base: readonly LoadCost[],
 ): number {
-  return median(rounds.map((cost, round) => cost[figure] / (base[round] as LoadCost)[figure]));
+  const figures = (costs: readonly LoadCost[]): number[] => costs.map((cost) => cost[figure]);
+  return ratio(figures(rounds), figures(base));
 }
+
+/** What loads cost under one setting, a panel for each figure; as for `panelOf`. */
+export function costPanels(
+  setting: string,
+  contenders: readonly Contender[],
+  costs: readonly (readonly LoadCost[])[],
+): readonly Panel[] {
+  return COST_FIGURES.map(([name, figure, unit, better]) =>
+    panelOf({ setting, figure, unit, better }, contenders, costs, (cost) => cost[name]),
+  );
+}
+
+const COST_FIGURES = [
+  ['callsPerSecond', 'done', '/s', 'more'],
+  ['latencyUs', 'latency', 'µs', 'less'],
+  ['clientUs', 'client CPU', 'µs', 'less'],
+  ['serverUs', 'server CPU', 'µs', 'less'],
+] as const satisfies readonly (readonly [keyof LoadCost, string, Unit, Panel['better']])[];

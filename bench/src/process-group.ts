@@ -14,15 +14,15 @@ export class ProcessGroup<Task, Answer> implements AsyncDisposable {
     role: RoleName,
     argumentsOfEach: readonly (readonly string[])[],
   ): Promise<ProcessGroup<Task, Answer>> {
-    const members: BenchProcess<Task, Answer>[] = [];
+    const starts = await Promise.allSettled(
+      argumentsOfEach.map((args) => BenchProcess.start<Task, Answer>(role, ...args)),
+    );
+    const members = starts.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     const group = new ProcessGroup(members);
-    try {
-      for (const args of argumentsOfEach) members.push(await BenchProcess.start(role, ...args));
-      return group;
-    } catch (error) {
-      await group[Symbol.asyncDispose]();
-      throw error;
-    }
+    const failure = starts.find((each) => each.status === 'rejected');
+    if (failure === undefined) return group;
+    await group[Symbol.asyncDispose]();
+    throw failure.reason;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

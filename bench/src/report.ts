@@ -1,24 +1,90 @@
-import type { Goal, Result, Row } from './harness.ts';
-import { median, noise, ratio } from './ratio.ts';
+import { baseOf, type Panel, type PanelRow, rowOf } from './panel.ts';
+import { isTie, median, noise, ratio, spread } from './ratio.ts';
 import { tableOf } from './table.ts';
+import { textOf } from './unit.ts';
 
-/** A table for people, the noise floor under it. */
-export function reportOf(result: Result): string {
-  const base = result.rows[0] as Row;
-  const lines = result.rows.map((row) => {
-    const low = nanoseconds(Math.min(...row.roundsNs));
-    const high = nanoseconds(Math.max(...row.roundsNs));
-    const middle = nanoseconds(median(row.roundsNs));
-    return [row.name, middle, `${low} – ${high}`, `${ratio(row, base).toFixed(2)} ×`];
-  });
-  return [
-    tableOf([['', 'median', 'all rounds', 'ratio'], ...lines]),
-    `${base.name} against itself: ${(100 * noise(result)).toFixed(1)} % apart in the median round; what differs less is a tie`,
-  ].join('\n');
+/** A promise about a scenario: the subject costs at most so many times what another costs. */
+export interface Goal {
+  readonly subject: string;
+  readonly of: string;
+  readonly atMost: number;
 }
 
-const nanoseconds = (ns: number): string =>
-  ns < 1000 ? `${ns.toFixed(1)} ns` : `${(ns / 1000).toFixed(2)} µs`;
+/** Tables for people, one for the panels of each setting, the noise floor under each. */
+export function reportOf(panels: readonly Panel[]): readonly string[] {
+  return [...bySetting(panels).values()].map((those) =>
+    [tableFor(those), noiseOf(those)].join('\n'),
+  );
+}
+
+/** Panels of one setting, in the order in which they come first. */
+export function bySetting(panels: readonly Panel[]): ReadonlyMap<string, readonly Panel[]> {
+  const settings = new Map<string, Panel[]>();
+  for (const panel of panels) {
+    const those = settings.get(panel.setting);
+    if (those === undefined) settings.set(panel.setting, [panel]);
+    else those.push(panel);
+  }
+  return settings;
+}
+
+function tableFor(panels: readonly Panel[]): string {
+  const [first] = panels as readonly [Panel];
+  const along = first.along === undefined ? [] : [first.along];
+  const head = [
+    first.setting,
+    ...along,
+    ...panels.flatMap(({ figure }) => [figure, 'middle half', 'ratio']),
+  ];
+  return tableOf([head, ...linesOf(panels).map(({ name, at, cells }) => [name, ...at, ...cells])]);
+}
+
+/** What a table says of each contender at each place; a figure that was not taken of it is empty. */
+export function linesOf(panels: readonly Panel[]): readonly {
+  readonly name: string;
+  readonly at: readonly string[];
+  readonly cells: readonly string[];
+}[] {
+  const places = new Map<string, PanelRow>();
+  for (const { rows } of panels)
+    for (const row of rows) {
+      const place = JSON.stringify([row.name, row.at]);
+      if (!places.has(place)) places.set(place, row);
+    }
+  return [...places.values()].map(({ name, at }) => ({
+    name,
+    at: at === undefined ? [] : [at.toLocaleString('en')],
+    cells: panels.flatMap((panel) => {
+      const row = panel.rows.find((each) => each.name === name && each.at === at);
+      return row === undefined ? ['', '', ''] : cellsOf(panel, row);
+    }),
+  }));
+}
+
+function cellsOf(panel: Panel, row: PanelRow): readonly string[] {
+  const [low, high] = spread(row.rounds).map((figure) => textOf(figure, panel.unit));
+  const times = ratio(row.rounds, baseOf(panel, row).rounds);
+  return [
+    textOf(median(row.rounds), panel.unit),
+    low === high ? '' : `${low} – ${high}`,
+    `${timesText(times)}${isTie(panel, row) ? ' tie' : ''}`,
+  ];
+}
+
+const timesText = (times: number): string =>
+  Number.isFinite(times) ? `${times.toFixed(times < 0.095 ? 4 : 2)} ×` : '';
+
+/** What the baseline differs from itself, of each figure. */
+function noiseOf(panels: readonly Panel[]): string {
+  const floors = panels.flatMap((panel) => {
+    const floor = noise(panel);
+    return floor === undefined ? [] : [`${panel.figure} ${(100 * floor).toFixed(1)} %`];
+  });
+  const base = panels[0]?.rows[0]?.name;
+  return floors.length === 0
+    ? 'measured once a round: how far it is from itself is not known'
+    : `${base} measured twice in each round is apart by ${floors.join(', ')}; what differs less is a tie`;
+}
 
 export interface Outcome {
   readonly reached: boolean;
@@ -26,10 +92,9 @@ export interface Outcome {
 }
 
 /** Whether the goal was reached in this run, and by how much. */
-export function outcomeOf({ subject, of, atMost }: Goal, { rows }: Result): Outcome {
-  const [row, base] = [subject, of].map((name) => rows.find((each) => each.name === name));
-  if (row === undefined || base === undefined) throw new Error(`no subject ${subject} or ${of}`);
-  return verdictOf(subject, of, atMost, ratio(row, base));
+export function outcomeOf({ subject, of, atMost }: Goal, panel: Panel): Outcome {
+  const [row, base] = [rowOf(panel, subject), rowOf(panel, of)];
+  return verdictOf(subject, of, atMost, ratio(row.rounds, base.rounds));
 }
 
 /** `found`: how many times as much `subject` costs as `of`, which may be `atMost` so many. */

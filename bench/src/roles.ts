@@ -1,36 +1,23 @@
-import { contendersRole } from './roles/contenders.ts';
-import { fetcherRole } from './roles/fetcher.ts';
-import { hitterRole } from './roles/hitter.ts';
-import { lockerRole } from './roles/locker.ts';
-import { memoryRole } from './roles/memory.ts';
-import { readerRole } from './roles/reader.ts';
-import { stampederRole } from './roles/stampeder.ts';
-import { stormRole } from './roles/storm.ts';
-import { writerRole } from './roles/writer.ts';
+/**
+ * What a process of a benchmark can be; each is made from its arguments and then gets tasks. Loaded
+ * one at a time: what a process does not need would be in its heap and in its time to start.
+ */
+export const ROLES = {
+  contenders: async () => (await import('./roles/contenders.ts')).contendersRole,
+  fetcher: async () => (await import('./roles/fetcher.ts')).fetcherRole,
+  hitter: async () => (await import('./roles/hitter.ts')).hitterRole,
+  holder: async () => (await import('./roles/holder.ts')).holderRole,
+  locker: async () => (await import('./roles/locker.ts')).lockerRole,
+  memory: async () => (await import('./roles/memory.ts')).memoryRole,
+  reader: async () => (await import('./roles/reader.ts')).readerRole,
+  stampeder: async () => (await import('./roles/stampeder.ts')).stampederRole,
+  storm: async () => (await import('./roles/storm.ts')).stormRole,
+  troubled: async () => (await import('./roles/troubled.ts')).troubledRole,
+  writer: async () => (await import('./roles/writer.ts')).writerRole,
+} as const satisfies Readonly<Record<string, () => Promise<Role>>>;
 
-/** What a process of a benchmark can be; each is made from its arguments and then gets tasks. */
-export const ROLES: Readonly<Record<RoleName, (...args: string[]) => Promise<Work>>> = {
-  contenders: contendersRole,
-  fetcher: fetcherRole,
-  hitter: hitterRole,
-  locker: lockerRole,
-  memory: memoryRole,
-  reader: readerRole,
-  stampeder: stampederRole,
-  storm: stormRole,
-  writer: writerRole,
-};
-
-export type RoleName =
-  | 'contenders'
-  | 'fetcher'
-  | 'hitter'
-  | 'locker'
-  | 'memory'
-  | 'reader'
-  | 'stampeder'
-  | 'storm'
-  | 'writer';
+export type RoleName = keyof typeof ROLES;
+type Role = (...args: string[]) => Promise<Work>;
 
 /** Tasks and answers travel as JSON. */
 export type Work = (task: unknown) => Promise<unknown>;

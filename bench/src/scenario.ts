@@ -1,4 +1,5 @@
 import type { Effort, Stage } from './harness.ts';
+import type { Panel } from './panel.ts';
 import type { Outcome } from './report.ts';
 
 /** One question, answered by timing calls that are made in this process. */
@@ -21,7 +22,9 @@ export type Scenario = TimedScenario | Study;
 
 /** What a study found. */
 export interface Findings {
-  /** For people; what goes together is one text. */
-  readonly report: readonly string[];
+  /** What is compared with what; printed as tables, and kept. */
+  readonly panels?: readonly Panel[];
+  /** For people, beside the tables; what goes together is one text. */
+  readonly report?: readonly string[];
   readonly outcomes: readonly Outcome[];
 }

@@ -26,9 +26,14 @@ export class ServerProbe implements AsyncDisposable {
 
   /** One figure of `INFO section`, such as `used_memory`. */
   async figure(section: string, field: string): Promise<number> {
-    const text = (await this.#info(section)).get(field);
+    const text = await this.text(section, field);
     if (text === undefined) throw new Error(`INFO ${section} has no ${field}`);
     return Number(text);
+  }
+
+  /** None: the section has no such field. */
+  async text(section: string, field: string): Promise<string | undefined> {
+    return (await this.#info(section)).get(field);
   }
 
   /** Since the server was started or its statistics were reset; by name in small letters. */

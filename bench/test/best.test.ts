@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { best, timesAsHigh } from '../src/best.ts';
+import { best } from '../src/best.ts';
 
 test('the best is who has the highest figure in a middling round, not in a lucky one', () => {
   const steady = { name: 'steady', rounds: [10, 11, 10] };
@@ -12,8 +12,4 @@ test('the best is who has the highest figure in a middling round, not in a lucky
 
 test('of nobody there is no best', () => {
   expect(() => best([])).toThrow('nothing was found');
-});
-
-test('how many times as high compares figures of the same round, so a slow round changes nothing', () => {
-  expect(timesAsHigh([20, 200, 400], [10, 100, 100])).toBe(2);
 });

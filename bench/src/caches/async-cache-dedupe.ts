@@ -1,5 +1,5 @@
 import { createCache } from 'async-cache-dedupe';
-import { connectIoredis } from '../lockers/ioredis.ts';
+import { connectIoredis } from '../connect-ioredis.ts';
 import type { Cache, Setting } from './cache.ts';
 
 type Storage = NonNullable<NonNullable<Parameters<typeof createCache>[0]>['storage']>;

@@ -1,7 +1,7 @@
-import { clientSideCache } from '@redcache/core/node-redis';
 import { BasicClientSideCache } from 'redis';
 import { type Client, connect, UNTIMED } from '../connect.ts';
 import { type Cache, decoded, encoded, type Setting } from './cache.ts';
+import { connectTracked } from './redcache.ts';
 
 /** The client by itself: each value is fetched, and decoded. */
 export async function openPlain(setting: Setting): Promise<Cache> {
@@ -47,10 +47,7 @@ export async function openByHand(setting: Setting): Promise<Cache> {
 
 /** The client's own methods, answered by redcache. */
 export async function openClientSide(setting: Setting): Promise<Cache> {
-  const { url, maxEntries } = setting;
-  // See `UNHEARD` of the cache.
-  const cache = clientSideCache({ maxEntries, maxStaleness: false });
-  return reading(await connect(url, { clientSideCache: cache }), setting);
+  return reading(await connectTracked(setting), setting);
 }
 
 /** Answered by what node-redis brings along. */

@@ -1,20 +1,26 @@
 import { createNotificationPair, Loader, RedisCache } from 'layered-loader';
-import { connectIoredis } from '../lockers/ioredis.ts';
-import type { Cache, Setting } from './cache.ts';
+import { connectIoredis } from '../connect-ioredis.ts';
+import type { Setting, TellingCache } from './cache.ts';
 
 /** Memory, Redis, and notifications that tell the other processes of writes. */
-export async function openLayeredLoader(setting: Setting): Promise<Cache> {
+export async function openLayeredLoader(setting: Setting): Promise<TellingCache> {
   const { url, namespace, ttlMs, maxEntries, load, loadMany } = setting;
-  const connect = () => connectIoredis(url) as Promise<never>;
+  const connections = await Promise.all(
+    Array.from({ length: 3 }, () => connectIoredis(url, { reconnects: setting.outlivesServer })),
+  );
+  const [publisherRedis, consumerRedis, storeRedis] = connections as unknown as [
+    never,
+    never,
+    never,
+  ];
+  const channel = `${namespace}:layered-loader`;
   const { publisher, consumer } = createNotificationPair<unknown>({
-    channel: `${namespace}:layered-loader`,
-    publisherRedis: await connect(),
-    consumerRedis: await connect(),
+    ...{ channel, publisherRedis, consumerRedis },
   });
   const loader = new Loader<unknown>({
     inMemoryCache: { cacheType: 'lru-map', ttlInMsecs: ttlMs, maxItems: maxEntries },
-    asyncCache: new RedisCache<unknown>(await connect(), {
-      prefix: `${namespace}:layered-loader`,
+    asyncCache: new RedisCache<unknown>(storeRedis, {
+      prefix: channel,
       json: true,
       ttlInMsecs: ttlMs,
     }),
@@ -29,5 +35,9 @@ export async function openLayeredLoader(setting: Setting): Promise<Cache> {
     get: (key) => loader.get(key),
     peek: (key) => loader.getInMemoryOnly(key),
     getMany: (keys) => loader.getMany(keys),
+    invalidate: (key) => loader.invalidateCacheFor(key),
+    destroy: () => {
+      for (const connection of connections) connection.disconnect();
+    },
   };
 }

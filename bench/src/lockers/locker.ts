@@ -1,9 +1,3 @@
-import { openRaw } from './raw.ts';
-import { openRedcache } from './redcache.ts';
-import { openRedisSemaphore } from './redis-semaphore.ts';
-import { openRedlock } from './redlock.ts';
-import { openSesamecareRedlock } from './sesamecare-redlock.ts';
-
 /** A lock that is held. */
 export interface Held {
   /** Answers what the library answers; 'lost' if it was not held any more. */
@@ -18,7 +12,9 @@ export interface Locker {
 
 /** What is measured. `raw`: the least that a lock has to send; it cannot wait. */
 export type Library = 'raw' | 'redcache' | Peer;
-export type Peer = 'redlock' | 'sesamecare' | 'redis-semaphore';
+/** Those that can be left to contend, and one that only takes locks that are free. */
+export type Peer = WaitingPeer | 'simple-redis-mutex';
+export type WaitingPeer = 'redlock' | 'sesamecare' | 'redis-semaphore' | 'redlock-universal';
 
 /**
  * How often those who wait ask again: as the library does if nothing is said, or so often that a
@@ -26,16 +22,20 @@ export type Peer = 'redlock' | 'sesamecare' | 'redis-semaphore';
  */
 export type Pace = 'default' | 'tuned';
 
-export const PEERS: readonly Peer[] = ['redlock', 'sesamecare', 'redis-semaphore'];
+type Opener = (url: string, pace: Pace) => Promise<Locker>;
 
-const OPENERS: Readonly<Record<Library, (url: string, pace: Pace) => Promise<Locker>>> = {
-  raw: openRaw,
-  redcache: openRedcache,
-  redlock: openRedlock,
-  sesamecare: openSesamecareRedlock,
-  'redis-semaphore': openRedisSemaphore,
+/** Each is loaded where it is measured: what one process does not need it does not pay for. */
+const OPENERS: Readonly<Record<Library, () => Promise<Opener>>> = {
+  raw: async () => (await import('./raw.ts')).openRaw,
+  redcache: async () => (await import('./redcache.ts')).openRedcache,
+  redlock: async () => (await import('./redlock.ts')).openRedlock,
+  sesamecare: async () => (await import('./sesamecare-redlock.ts')).openSesamecareRedlock,
+  'redis-semaphore': async () => (await import('./redis-semaphore.ts')).openRedisSemaphore,
+  'redlock-universal': async () => (await import('./redlock-universal.ts')).openRedlockUniversal,
+  'simple-redis-mutex': async () => (await import('./simple-redis-mutex.ts')).openSimpleRedisMutex,
 };
 
-export function openLocker(library: Library, pace: Pace, url: string): Promise<Locker> {
-  return OPENERS[library](url, pace);
+export async function openLocker(library: Library, pace: Pace, url: string): Promise<Locker> {
+  const open = await OPENERS[library]();
+  return open(url, pace);
 }

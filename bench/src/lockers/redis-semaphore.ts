@@ -1,5 +1,5 @@
 import { Mutex, type TimeoutOptions } from 'redis-semaphore';
-import { connectIoredis } from './ioredis.ts';
+import { connectIoredis } from '../connect-ioredis.ts';
 import type { Locker, Pace } from './locker.ts';
 
 /** By default it asks every 10 ms. Whoever waits does so for as long as it takes. */

@@ -1,5 +1,5 @@
 import Redlock from 'redlock';
-import { connectIoredis } from './ioredis.ts';
+import { connectIoredis } from '../connect-ioredis.ts';
 import type { Locker, Pace } from './locker.ts';
 import { REDLOCK_LEASE_MS, REDLOCK_SETTINGS } from './redlock-settings.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Cache } from '../caches/cache.ts';
+import { type Cache, sourceOf } from '../caches/cache.ts';
 import { type Library, openCache } from '../caches/libraries.ts';
 import { type LoadCost, measureLoad } from '../load.ts';
 import { PAYLOADS } from '../payloads.ts';
@@ -20,11 +20,13 @@ export interface FetcherTask {
 
 export type FetcherAnswer = LoadCost;
 
-const KEYS = 5_000;
+const KEYS = 2_000;
 /** Far fewer than keys, which are read in order: none is still there when its turn comes again. */
-const MAX_ENTRIES = 1_000;
-/** Those at their end are in the process, as long as nothing else was read since. */
+const MAX_ENTRIES = 500;
+/** Those at their beginning are put into the process where values are to be there. */
 const LOCAL_KEYS = 200;
+/** So much of what is here is found in Redis at the most; a connection may be asked whether it stands. */
+const MOST_FOUND = 1 / 100;
 const make = PAYLOADS['object of 20 fields'];
 
 /** Reads through a cache, and loads; arguments: {@link Library}, URL, namespace. */
@@ -32,19 +34,17 @@ export async function fetcherRole(...args: string[]): Promise<Work> {
   const [library, url, namespace] = args as [Library, string, string];
   const probe = await ServerProbe.open(url);
   let loads = 0;
-  const load = async (key: string): Promise<unknown> => {
+  const source = sourceOf(async (key) => {
     loads += 1;
     return make(key);
-  };
-  const loadMany = async (keys: readonly string[]): Promise<Map<string, unknown>> => {
-    loads += keys.length;
-    return new Map(keys.map((key) => [key, make(key)]));
-  };
-  const setting = { url, namespace, ttlMs: 3_600_000, maxEntries: MAX_ENTRIES, load, loadMany };
-  const cache = await openCache(library, setting);
+  });
+  const bounds = { ttlMs: 3_600_000, maxEntries: MAX_ENTRIES, outlivesServer: false };
+  const cache = await openCache(library, { url, namespace, ...bounds, ...source });
   const keys = Array.from({ length: KEYS }, (_, i) => `${namespace}:${i}`);
   await fill(cache, keys);
   const local = keys.slice(0, LOCAL_KEYS);
+  const others = Array.from({ length: MAX_ENTRIES }, (_, i) => `${namespace}:other:${i}`);
+  let last: FetcherTask['from'] | undefined;
   let next = 0;
   let fresh = 0;
   const stored = (): string => keys[next++ % KEYS] as string;
@@ -59,8 +59,12 @@ export async function fetcherRole(...args: string[]): Promise<Work> {
   return async (task) => {
     const { from, many, calls, concurrency } = task as FetcherTask;
     const name = NAMES[from];
+    // Not all let go of what is here for what they ask Redis for, so that something else has to come.
     if (from === 'local') await fill(cache, local);
-    const before = loads;
+    else if (last !== from) await fill(cache, others);
+    last = from;
+    const loadsBefore = loads;
+    const foundBefore = await probe.figure('stats', 'keyspace_hits');
     const call =
       many === 0
         ? async (place: number) => cache.get(name(place))
@@ -68,7 +72,16 @@ export async function fetcherRole(...args: string[]): Promise<Work> {
     const cost = await measureLoad({ calls, concurrency, call }, probe);
     const asked = calls * Math.max(many, 1);
     const expected = { local: 0, redis: 0, half: asked / 2, nowhere: asked }[from];
-    assert.equal(loads - before, cache.put === undefined ? expected : 0, `loads of ${library}`);
+    assert.equal(
+      loads - loadsBefore,
+      cache.put === undefined ? expected : 0,
+      `loads of ${library}`,
+    );
+    const found = (await probe.figure('stats', 'keyspace_hits')) - foundBefore;
+    if (from === 'redis')
+      assert(found >= asked, `${library} asked Redis for ${found} of ${asked} values alone`);
+    if (from === 'local')
+      assert(found <= asked * MOST_FOUND, `${library} asked Redis for ${found} of ${asked} values`);
     return cost;
   };
 }

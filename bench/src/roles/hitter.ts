@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { measure, do_not_optimize as use } from 'mitata';
-import type { Cache } from '../caches/cache.ts';
+import { do_not_optimize as use } from 'mitata';
+import { type Cache, sourceOf } from '../caches/cache.ts';
 import { type Library, openCache } from '../caches/libraries.ts';
+import { type CallCost, measureCalls } from '../call-cost.ts';
 import { PAYLOADS, type Payload } from '../payloads.ts';
 import type { Work } from '../roles.ts';
 import { ServerProbe } from '../server-probe.ts';
@@ -14,14 +15,15 @@ export interface HitterTask {
   readonly forMs: number;
 }
 
-/** Nanoseconds a call. */
-export type HitterAnswer = number;
-
-const KEYS = 128;
-/** How often a run goes through all keys. */
-const TURNS = 16;
+const KEYS = 64;
+/** How often a run goes through all keys at the most … */
+const MOST_TURNS = 32;
+/** … and how long it has to take at least, to be timed by itself. */
+const RUN_MS = 0.25;
 /** So often more than that asks Redis is no hit. A connection is asked whether it stands meanwhile. */
 const MOST_COMMANDS = 1 / 100;
+/** So many values are looked at after each measurement. */
+const LOOKED_AT = 8;
 
 /**
  * Asks for values that are here already; arguments: {@link Library}, {@link Call}, whether it is here
@@ -33,59 +35,63 @@ export async function hitterRole(...args: string[]): Promise<Work> {
   const probe = await ServerProbe.open(url);
   let loads = 0;
   const values = new Map<string, unknown>();
-  const load = async (key: string): Promise<unknown> => {
+  const source = sourceOf(async (key) => {
     loads += 1;
     return values.get(key);
-  };
-  const loadMany = async (keys: readonly string[]): Promise<Map<string, unknown>> => {
-    loads += keys.length;
-    return new Map(keys.map((key) => [key, values.get(key)]));
-  };
-  const source = { load, loadMany };
-  const cache = await openCache(library, {
-    ...{ url, namespace, ttlMs: 3_600_000, maxEntries: 10_000 },
-    ...source,
   });
-  const keysOf = new Map<Payload, readonly string[]>();
+  const bounds = { ttlMs: 3_600_000, maxEntries: 10_000, outlivesServer: false };
+  const cache = await openCache(library, { url, namespace, ...bounds, ...source });
+  const targets = new Map<Payload, { readonly keys: readonly string[]; readonly turns: number }>();
   for (const [payload, make] of Object.entries(PAYLOADS)) {
     const keys = Array.from({ length: KEYS }, (_, i) => `${namespace}:${library}:${payload}:${i}`);
     for (const key of keys) {
       values.set(key, make(key));
       await cache.put?.(key, make(key));
     }
+    const once = call === 'peek' ? peeking(cache, keys, 1) : getting(cache, keys, 1);
     // Once more, in case the first was not kept.
     for (let turn = 0; turn < 2; turn += 1) for (const key of keys) await cache.get(key);
-    keysOf.set(payload as Payload, keys);
+    const turns = await turnsOf(once);
+    targets.set(payload as Payload, { keys, turns });
   }
   const loadedBefore = loads;
 
   return async (task) => {
     const { payload, forMs } = task as HitterTask;
-    const keys = keysOf.get(payload) as readonly string[];
-    const run = call === 'peek' ? peeking(cache, keys) : getting(cache, keys);
-    globalThis.gc?.();
+    const { keys, turns } = targets.get(payload) as { keys: readonly string[]; turns: number };
+    const run = call === 'peek' ? peeking(cache, keys, turns) : getting(cache, keys, turns);
     const before = await probe.figure('stats', 'total_commands_processed');
-    // A run is long enough to be timed by itself: no batches of the library's own.
-    const { p50, samples } = await measure(run, { min_cpu_time: forMs * 1e6, batch_threshold: 0 });
+    const { calls, ...cost } = await measureCalls(run, KEYS * turns, forMs);
     const asked = (await probe.figure('stats', 'total_commands_processed')) - before;
-    const calls = samples.length * KEYS * TURNS;
     assert.equal(loads, loadedBefore, `${library}: every call must have been a hit`);
     if (place === 'local')
       assert(asked <= calls * MOST_COMMANDS, `${library} asked Redis ${asked} × in ${calls} calls`);
-    for (const key of keys) assert.deepEqual(await cache.get(key), values.get(key));
-    return p50 / (KEYS * TURNS);
+    for (const key of keys.slice(0, LOOKED_AT))
+      assert.deepEqual(await cache.get(key), values.get(key));
+    return cost satisfies CallCost;
   };
 }
 
-function getting(cache: Cache, keys: readonly string[]): () => Promise<void> {
+/** How often a run goes through all keys, so that those that ask slowly are not asked for seconds. */
+async function turnsOf(once: () => unknown): Promise<number> {
+  let fastestMs = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 3; i += 1) {
+    const beginMs = performance.now();
+    await once();
+    fastestMs = Math.min(fastestMs, performance.now() - beginMs);
+  }
+  return Math.min(MOST_TURNS, Math.ceil(RUN_MS / fastestMs));
+}
+
+function getting(cache: Cache, keys: readonly string[], turns: number): () => Promise<void> {
   return async () => {
-    for (let i = 0; i < TURNS; i += 1) for (const key of keys) use(await cache.get(key));
+    for (let i = 0; i < turns; i += 1) for (const key of keys) use(await cache.get(key));
   };
 }
 
-function peeking({ peek }: Cache, keys: readonly string[]): () => void {
+function peeking({ peek }: Cache, keys: readonly string[], turns: number): () => void {
   if (peek === undefined) throw new Error('it can only be asked with a promise');
   return () => {
-    for (let i = 0; i < TURNS; i += 1) for (const key of keys) use(peek(key));
+    for (let i = 0; i < turns; i += 1) for (const key of keys) use(peek(key));
   };
 }

@@ -7,17 +7,23 @@ export type Holder = 'Map' | 'lru-cache' | 'redcache';
 
 const VALUE_CHARS = 100;
 
-/** Holds as many entries as it is asked to, and answers how many bytes each takes. */
+/**
+ * Is given as many entries as it is asked for, and answers how many bytes it has grown by. Arguments:
+ * {@link Holder}, how many, and how many of them it may keep.
+ */
 export async function memoryRole(...args: string[]): Promise<Work> {
-  const [holder, count] = [args[0] as Holder, Number(args[1])];
+  const [holder, count, bound] = [args[0] as Holder, Number(args[1]), Number(args[2])];
   return async () => {
     const before = await bytesUsed();
-    const held = await fillers[holder](count);
-    const bytesEach = ((await bytesUsed()) - before) / count;
+    const held = await fillers[holder](count, bound);
+    const bytes = (await bytesUsed()) - before;
     // Used here, so that it was no garbage when it was measured.
-    if (held.get(keyOf(count - 1)) !== textOf(count - 1)) throw new Error('the last is not there');
-    if (held.size() !== count) throw new Error(`${held.size()} entries are held, not ${count}`);
-    return bytesEach;
+    const size = Math.min(count, bound);
+    // Which of too many it keeps is its own affair.
+    if (count <= bound && held.get(keyOf(count - 1)) !== textOf(count - 1))
+      throw new Error('the last is not there');
+    if (held.size() !== size) throw new Error(`${held.size()} entries are held, not ${size}`);
+    return bytes;
   };
 }
 
@@ -26,14 +32,14 @@ interface Held {
   size(): number;
 }
 
-const fillers: Readonly<Record<Holder, (count: number) => Promise<Held>>> = {
+const fillers: Readonly<Record<Holder, (count: number, bound: number) => Promise<Held>>> = {
   Map: async (count) => {
     const map = new Map<string, string>();
     for (let i = 0; i < count; i += 1) map.set(keyOf(i), textOf(i));
     return { get: (key) => map.get(key), size: () => map.size };
   },
-  'lru-cache': async (count) => {
-    const lru = new LRUCache<string, string>({ max: count });
+  'lru-cache': async (count, bound) => {
+    const lru = new LRUCache<string, string>({ max: bound });
     for (let i = 0; i < count; i += 1) lru.set(keyOf(i), textOf(i));
     return { get: (key) => lru.get(key), size: () => lru.size };
   },
@@ -41,8 +47,8 @@ const fillers: Readonly<Record<Holder, (count: number) => Promise<Held>>> = {
 };
 
 /** As a host that is connected would: through a guard for each reply. */
-async function fillRedcache(count: number): Promise<Held> {
-  const cache = createTrackingCache({ maxEntries: count, maxBytes: Number.MAX_SAFE_INTEGER });
+async function fillRedcache(count: number, bound: number): Promise<Held> {
+  const cache = createTrackingCache({ maxEntries: bound, maxBytes: Number.MAX_SAFE_INTEGER });
   cache.session.dispatch({ is: 'connected' });
   for (let i = 0; i < count; i += 1) {
     const key = keyOf(i);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sourceOf } from '../caches/cache.ts';
 import { type Library, openCache } from '../caches/libraries.ts';
 import { nowMs } from '../now.ts';
 import type { Work } from '../roles.ts';
@@ -26,6 +27,8 @@ export interface StampederAnswer {
 export const LOAD_MS = 100;
 /** How long a value lives that is to come to its end meanwhile. */
 const TTL_MS = 1_000;
+/** Who has only old values by then has them for good, and gives up: it counts as that long. */
+export const GIVEN_UP_MS = 5_000;
 /** How often a caller asks for a value that is hot. */
 const PACE_MS = 10;
 
@@ -33,16 +36,14 @@ const PACE_MS = 10;
 export async function stampederRole(...args: string[]): Promise<Work> {
   const [library, url, namespace] = args as [Library, string, string];
   let loadsAtMs: number[] = [];
-  const load = async (key: string): Promise<unknown> => {
+  const source = sourceOf(async (key) => {
     const atMs = nowMs();
     loadsAtMs.push(atMs);
     await sleep(LOAD_MS);
     return { id: key, atMs };
-  };
-  const loadMany = async (keys: readonly string[]): Promise<Map<string, unknown>> =>
-    new Map(await Promise.all(keys.map(async (key) => [key, await load(key)] as const)));
-  const setting = { url, namespace, ttlMs: TTL_MS, maxEntries: 10_000, load, loadMany };
-  const cache = await openCache(library, setting);
+  });
+  const bounds = { ttlMs: TTL_MS, maxEntries: 10_000, outlivesServer: false };
+  const cache = await openCache(library, { url, namespace, ...bounds, ...source });
   // Connections, scripts and what belongs to no key are known to a service that runs.
   await cache.get(`${namespace}:warm`);
 
@@ -55,7 +56,7 @@ export async function stampederRole(...args: string[]): Promise<Work> {
     const call = async (): Promise<void> => {
       for (;;) {
         const value = (await cache.get(key)) as { readonly atMs: number };
-        if (is === 'cold' || value.atMs >= beganMs) return;
+        if (is === 'cold' || value.atMs >= beganMs || nowMs() - beganMs >= GIVEN_UP_MS) return;
         await sleep(PACE_MS);
       }
     };

@@ -1,74 +1,62 @@
-import type { Library } from '../caches/libraries.ts';
+import { contenderOf, type Library } from '../caches/libraries.ts';
 import type { Effort } from '../harness.ts';
-import { costRatio, type LoadCost, medianCost } from '../load.ts';
+import { costPanels } from '../load.ts';
+import type { Panel } from '../panel.ts';
 import { ProcessGroup } from '../process-group.ts';
 import { removeKeys } from '../remove-keys.ts';
 import type { FetcherAnswer, FetcherTask } from '../roles/fetcher.ts';
 import { inTurn } from '../rounds.ts';
-import { tableOf } from '../table.ts';
 
-/** One table: the same done by all of them. The first is what the others are compared with. */
+/** One setting: the same done by all of them. The first is what the others are compared with. */
 export interface Fetching {
-  readonly name: string;
+  readonly setting: string;
   readonly libraries: readonly [Library, ...Library[]];
   readonly task: Omit<FetcherTask, 'calls'>;
-  /** About as many as are done in a millisecond. */
+  /** About as many as most of them do in a millisecond. */
   readonly callsPerMs: number;
 }
 
-/** What each of them cost, a figure a round. */
-export type Costs = ReadonlyMap<Library, readonly LoadCost[]>;
+/** So many make a median, however long one takes. */
+const FEWEST_CALLS = 40;
 
-/** A library has one process for all tables, each of them beside the others' in turn. */
+/**
+ * The panels of each setting. A library has one process for all of them, beside the others' in turn,
+ * and the first of each has a second one, which shows how far it is from itself.
+ */
 export async function measureFetching(
   url: string,
   effort: Effort,
   fetchings: readonly Fetching[],
-): Promise<readonly { readonly table: string; readonly costs: Costs }[]> {
+): Promise<readonly Panel[]> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
-  const libraries = [...new Set(fetchings.flatMap((each) => each.libraries))];
-  const found: { readonly table: string; readonly costs: Costs }[] = [];
+  const once = [...new Set(fetchings.flatMap(({ libraries }) => libraries))];
+  const again = [...new Set(fetchings.map(({ libraries: [base] }) => base))];
+  const panels: Panel[] = [];
   try {
     await using fetchers = await ProcessGroup.start<FetcherTask, FetcherAnswer>(
       'fetcher',
-      libraries.map((library, number) => [library, url, `${namespace}:${number}`]),
+      [...once, ...again].map((library, number) => [library, url, `${namespace}:${number}`]),
     );
-    for (const fetching of fetchings) {
-      const calls = Math.max(100, Math.ceil(fetching.callsPerMs * effort.msPerRound));
-      const members = fetching.libraries.map(
-        (library) => fetchers.members[libraries.indexOf(library)] as (typeof fetchers.members)[0],
+    const memberOf = (place: number) => fetchers.members[place] as (typeof fetchers.members)[0];
+    for (const { setting, libraries, task, callsPerMs } of fetchings) {
+      const calls = Math.max(FEWEST_CALLS, Math.ceil(callsPerMs * effort.msPerRound));
+      const members = [
+        ...libraries.map((library) => memberOf(once.indexOf(library))),
+        memberOf(once.length + again.indexOf(libraries[0])),
+      ];
+      const costs = await inTurn(members, effort.rounds, (member) =>
+        member.ask({ ...task, calls }),
       );
-      const figures = await inTurn(members, effort.rounds, (fetcher) =>
-        fetcher.ask({ ...fetching.task, calls }),
-      );
-      const costs: Costs = new Map(
-        fetching.libraries.map((library, place) => [library, figures[place] ?? []] as const),
-      );
-      found.push({ table: costTable(fetching, costs), costs });
+      panels.push(...costPanels(setting, libraries.map(contenderOf), costs));
     }
   } finally {
     await removeKeys(url, namespace);
   }
-  return found;
+  return panels;
 }
 
-/** In a middling round: how much of the throughput of the other one has. */
-export function throughput(costs: Costs, of: Library, base: Library): number {
-  return costRatio('callsPerSecond', costs.get(of) ?? [], costs.get(base) ?? []);
-}
+/** How many values are under way at once. */
+export const CONCURRENCIES = [1, 50, 500] as const;
 
-function costTable({ name, libraries: [base] }: Fetching, costs: Costs): string {
-  const rows = Array.from(costs, ([library, rounds]) => {
-    const { callsPerSecond, latencyUs, clientUs, serverUs } = medianCost(rounds);
-    return [
-      library,
-      Math.round(callsPerSecond).toString(),
-      `${throughput(costs, library, base).toFixed(2)} ×`,
-      latencyUs.toFixed(0),
-      clientUs.toFixed(1),
-      serverUs.toFixed(1),
-    ];
-  });
-  const header = [name, 'calls/s', '', 'latency µs', 'client CPU µs', 'server CPU µs'];
-  return tableOf([header, ...rows]);
-}
+export const settingOf = (concurrency: number): string =>
+  `object of 20 fields, ${concurrency} at a time`;

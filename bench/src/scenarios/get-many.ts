@@ -14,19 +14,19 @@ const REMOTE = ['async-cache-dedupe, Redis', 'cachified, Redis'] satisfies reado
 /** Those that have no way to ask for many are asked for each. */
 const FETCHINGS: readonly Fetching[] = [
   {
-    name: `${MANY} keys, all in this process`,
+    setting: `${MANY} keys, all in this process`,
     libraries: ['lru', ...PEERS, 'async-cache-dedupe, memory', 'cachified, memory'],
     task: { from: 'local', many: MANY, concurrency: CONCURRENCY },
     callsPerMs: 1,
   },
   {
-    name: `${MANY} keys, all in Redis`,
+    setting: `${MANY} keys, all in Redis`,
     libraries: ['GET as text', 'by hand', ...PEERS, ...REMOTE],
     task: { from: 'redis', many: MANY, concurrency: CONCURRENCY },
     callsPerMs: 0.4,
   },
   {
-    name: `${MANY} keys, half of them nowhere`,
+    setting: `${MANY} keys, half of them nowhere`,
     libraries: ['by hand', ...PEERS, ...REMOTE],
     task: { from: 'half', many: MANY, concurrency: CONCURRENCY },
     callsPerMs: 0.1,
@@ -37,8 +37,8 @@ export const getMany: Scenario = {
   kind: 'study',
   name: 'get-many',
   question: 'What do 100 values cost at once? (objects of 20 fields, 10 calls at a time)',
-  run: async (url: string, effort: Effort): Promise<Findings> => {
-    const found = await measureFetching(url, effort, FETCHINGS);
-    return { report: found.map(({ table }) => table), outcomes: [] };
-  },
+  run: async (url: string, effort: Effort): Promise<Findings> => ({
+    panels: await measureFetching(url, effort, FETCHINGS),
+    outcomes: [],
+  }),
 };

@@ -1,16 +1,17 @@
-import type { Library } from '../caches/libraries.ts';
-import type { Effort, Goal, Result } from '../harness.ts';
+import { type Library, standingOf } from '../caches/libraries.ts';
+import { type CallCost, callPanels } from '../call-cost.ts';
+import type { Effort } from '../harness.ts';
+import type { Contender, Panel } from '../panel.ts';
 import { PAYLOADS, type Payload } from '../payloads.ts';
 import { ProcessGroup } from '../process-group.ts';
 import { removeKeys } from '../remove-keys.ts';
-import { type Outcome, outcomeOf, reportOf } from '../report.ts';
-import type { Call, HitterAnswer, HitterTask } from '../roles/hitter.ts';
+import { type Goal, type Outcome, outcomeOf } from '../report.ts';
+import type { Call, HitterTask } from '../roles/hitter.ts';
 import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
 
-/** One row. `Redis`: not in this process, so that it is another limit. */
-interface Contestant {
-  readonly name: string;
+/** One row. `Redis`: not in this process, as without a cache. */
+interface Contestant extends Contender {
   readonly library: Library;
   readonly call: Call;
   readonly place: 'local' | 'Redis';
@@ -25,7 +26,7 @@ const LAYERED_SYNC = 'layered-loader: getInMemoryOnly(key)';
 const BUILT_IN = 'client.get, built in';
 
 const local = (name: string, library: Library, call: Call = 'get'): Contestant => ({
-  ...{ name, library, call },
+  ...{ name, library, call, standing: standingOf(library) },
   place: 'local',
 });
 
@@ -47,7 +48,7 @@ const CONTESTANTS: readonly Contestant[] = [
   local('bentocache, serialize: false', 'bentocache, serialize: false'),
   local('cacheable', 'cacheable'),
   local('cache-manager', 'cache-manager'),
-  { name: 'client.get, not cached', library: 'client.get', call: 'get', place: 'Redis' },
+  { ...local('client.get, not cached', 'client.get'), place: 'Redis' },
 ];
 
 const TENFOLD = [BUILT_IN, 'bentocache', 'bentocache, serialize: false', 'cacheable'];
@@ -60,6 +61,12 @@ const GOALS: readonly Goal[] = [
   ...TENFOLD.map((of): Goal => ({ subject: GET, of, atMost: 1 / 10 })),
 ];
 
+/** A quick look is one at what is cached most. */
+const PAYLOADS_OF: Readonly<Record<Effort['name'], readonly Payload[]>> = {
+  full: Object.keys(PAYLOADS) as Payload[],
+  quick: ['object of 20 fields'],
+};
+
 export const hit: Scenario = {
   kind: 'study',
   name: 'hit',
@@ -69,33 +76,32 @@ export const hit: Scenario = {
 
 async function runHit(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
-  const report: string[] = [];
+  const panels: Panel[] = [];
   const outcomes: Outcome[] = [];
   try {
     // The limit is there twice, in processes of their own, to show how far two of the same are apart.
     const order = [...CONTESTANTS, CONTESTANTS[0] as Contestant];
-    await using hitters = await ProcessGroup.start<HitterTask, HitterAnswer>(
+    await using hitters = await ProcessGroup.start<HitterTask, CallCost>(
       'hitter',
       order.map(({ library, call, place }, number) => [
         ...[library, call, place, url],
         `${namespace}:${number}`,
       ]),
     );
-    const payloads = Object.keys(PAYLOADS) as Payload[];
+    const payloads = PAYLOADS_OF[effort.name];
     const forMs = effort.msPerRound / payloads.length;
     for (const payload of payloads) {
-      const figures = await inTurn(hitters.members, effort.rounds, (hitter) =>
+      const costs = await inTurn(hitters.members, effort.rounds, (hitter) =>
         hitter.ask({ payload, forMs }),
       );
-      const rows = order.map(({ name }, place) => ({ name, roundsNs: figures[place] ?? [] }));
-      const result = { rows: rows.slice(0, -1), again: rows.at(-1) } as Result;
-      report.push(`${payload}\n${reportOf(result)}`);
-      outcomes.push(...GOALS.map((goal) => told(payload, outcomeOf(goal, result))));
+      const [times, ...garbage] = callPanels(payload, CONTESTANTS, costs);
+      panels.push(times, ...garbage);
+      outcomes.push(...GOALS.map((goal) => told(payload, outcomeOf(goal, times))));
     }
   } finally {
     await removeKeys(url, namespace);
   }
-  return { report, outcomes };
+  return { panels, outcomes };
 }
 
 const told = (payload: Payload, { reached, line }: Outcome): Outcome => ({

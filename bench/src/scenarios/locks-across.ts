@@ -1,15 +1,13 @@
-import { timesAsHigh } from '../best.ts';
 import { contentionOf } from '../contention.ts';
 import { evenness, total } from '../evenness.ts';
 import type { Effort } from '../harness.ts';
-import { argumentsOf, WAITING } from '../lockers/contestants.ts';
+import { argumentsOf, twice, WAITING } from '../lockers/contestants.ts';
+import { type Panel, panelOf } from '../panel.ts';
 import { ProcessGroup } from '../process-group.ts';
-import { median } from '../ratio.ts';
 import { removeKeys } from '../remove-keys.ts';
 import type { LockerTask } from '../roles/locker.ts';
 import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
-import { tableOf } from '../table.ts';
 
 const PROCESSES = 4;
 const CALLERS = 5;
@@ -36,13 +34,13 @@ async function runAcross(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
   const groups: ProcessGroup<LockerTask, readonly number[]>[] = [];
   try {
-    for (const [place, contestant] of WAITING.entries()) {
+    for (const [place, contestant] of twice(WAITING).entries()) {
       const args = argumentsOf(contestant, url, `${namespace}:${place}`);
       groups.push(await ProcessGroup.start('locker', Array(PROCESSES).fill(args)));
     }
     const rounds = Math.ceil(effort.rounds * ROUNDS_PART);
     const figures = await inTurn(groups, rounds, (group) => share(group, effort));
-    return { report: [reportOf(figures)], outcomes: [] };
+    return { panels: panelsOf(figures), outcomes: [] };
   } finally {
     await Promise.all(groups.map((group) => group[Symbol.asyncDispose]()));
     await removeKeys(url, namespace);
@@ -60,16 +58,15 @@ async function share(
   return { perSecond: (1000 * total(shares)) / forMs, evenness: evenness(shares) };
 }
 
-function reportOf(figures: readonly (readonly Shared[])[]): string {
-  const perSecond = (place: number): readonly number[] =>
-    (figures[place] ?? []).map((shared) => shared.perSecond);
-  return tableOf([
-    [`${PROCESSES} processes of ${CALLERS} callers`, 'locks/s', '', 'fewest / most of a process'],
-    ...WAITING.map(({ name }, place) => [
-      name,
-      Math.round(median(perSecond(place))).toString(),
-      `${timesAsHigh(perSecond(place), perSecond(0)).toFixed(2)} ×`,
-      median((figures[place] ?? []).map((shared) => shared.evenness)).toFixed(2),
-    ]),
-  ]);
+function panelsOf(figures: readonly (readonly Shared[])[]): readonly Panel[] {
+  const head = { setting: `${PROCESSES} processes of ${CALLERS} callers`, better: 'more' } as const;
+  return [
+    panelOf({ ...head, figure: 'locks', unit: '/s' }, WAITING, figures, (each) => each.perSecond),
+    panelOf(
+      { ...head, figure: 'fewest / most of a process', unit: 'count' },
+      WAITING,
+      figures,
+      (each) => each.evenness,
+    ),
+  ];
 }

@@ -1,7 +1,8 @@
 import { BenchProcess } from '../child-process.ts';
 import type { Effort } from '../harness.ts';
-import { argumentsOf, type Contestant, WAITING } from '../lockers/contestants.ts';
+import { argumentsOf, type Contestant, twice, WAITING } from '../lockers/contestants.ts';
 import { Monitor } from '../monitor.ts';
+import type { Contender, Panel, PanelRow } from '../panel.ts';
 import { ProcessGroup } from '../process-group.ts';
 import { quantile } from '../quantile.ts';
 import { removeKeys } from '../remove-keys.ts';
@@ -9,11 +10,12 @@ import { judged, type Outcome } from '../report.ts';
 import type { ContendersAnswer, ContendersTask } from '../roles/contenders.ts';
 import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
-import { tableOf } from '../table.ts';
 
 /** As many contenders at a time, to see what one more costs. */
-const CONTENDERS = [5, 10, 20] as const;
-const MOST_CONTENDERS = CONTENDERS[2];
+const CONTENDERS: Readonly<Record<Effort['name'], readonly number[]>> = {
+  full: [5, 20],
+  quick: [5],
+};
 const HOLD_MS = 50;
 /** A round takes 20 seconds or so, and has 19 hand-overs between the most contenders. */
 const ROUNDS_PART = 1 / 3;
@@ -31,12 +33,16 @@ export const locksHandOver: Scenario = {
 };
 
 /** One way to lock, by so many contenders. */
-interface HandedOver {
-  readonly name: string;
+interface HandedOver extends Contender {
   readonly contenders: number;
-  readonly latenciesMs: readonly number[];
+  /** Of each round. */
+  readonly latenciesMs: readonly (readonly number[])[];
   readonly commandsEach: number;
 }
+
+/** A list for each round. */
+type Latencies = HandedOver['latenciesMs'];
+const mostOf = ({ name }: Effort): number => Math.max(...CONTENDERS[name]);
 
 type Contenders = BenchProcess<ContendersTask, ContendersAnswer>;
 
@@ -44,24 +50,28 @@ async function runHandOver(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
   const args = (contestant: Contestant, place: number): readonly string[] => [
     ...argumentsOf(contestant, url, `${namespace}:${place}`),
-    String(MOST_CONTENDERS),
+    String(mostOf(effort)),
   ];
   try {
-    const latencies = await latenciesOf(WAITING.map(args), effort);
+    const latencies = await latenciesOf(twice(WAITING).map(args), effort);
     const found: HandedOver[] = [];
-    for (const [place, { name, ...rest }] of WAITING.entries()) {
-      const commands = await commandsOf(url, args({ name, ...rest }, place));
-      for (const contenders of CONTENDERS)
+    for (const [place, contestant] of WAITING.entries()) {
+      const { name, standing } = contestant;
+      const commands = await commandsOf(url, args(contestant, place), CONTENDERS[effort.name]);
+      for (const contenders of CONTENDERS[effort.name])
         found.push({
           name,
+          standing,
           contenders,
-          latenciesMs: latencies.get(contenders)?.[place] as readonly number[],
+          latenciesMs: latencies.get(contenders)?.[place] as Latencies,
           commandsEach: commands.get(contenders) as number,
         });
     }
     return {
-      report: CONTENDERS.map((count) => reportOf(count, found)),
-      outcomes: outcomesOf(found),
+      panels: CONTENDERS[effort.name].flatMap((count) =>
+        panelsOf(count, found, latencies.get(count)?.at(-1) as Latencies),
+      ),
+      outcomes: outcomesOf(found, effort),
     };
   } finally {
     await removeKeys(url, namespace);
@@ -72,22 +82,18 @@ async function runHandOver(url: string, effort: Effort): Promise<Findings> {
 async function latenciesOf(
   argumentsOfEach: readonly (readonly string[])[],
   effort: Effort,
-): Promise<ReadonlyMap<number, readonly (readonly number[])[]>> {
+): Promise<ReadonlyMap<number, readonly Latencies[]>> {
   await using group = await ProcessGroup.start<ContendersTask, ContendersAnswer>(
     'contenders',
     argumentsOfEach,
   );
   const rounds = Math.ceil(effort.rounds * ROUNDS_PART);
-  const latencies = new Map<number, readonly (readonly number[])[]>();
-  for (const contenders of CONTENDERS) {
-    const figures = await inTurn(group.members, rounds, (member) =>
-      member.ask({ contenders, holdMs: HOLD_MS }),
-    );
+  const latencies = new Map<number, readonly Latencies[]>();
+  for (const contenders of CONTENDERS[effort.name])
     latencies.set(
       contenders,
-      figures.map((each) => each.flat()),
+      await inTurn(group.members, rounds, (member) => member.ask({ contenders, holdMs: HOLD_MS })),
     );
-  }
   return latencies;
 }
 
@@ -98,13 +104,14 @@ async function latenciesOf(
 async function commandsOf(
   url: string,
   args: readonly string[],
+  counts: readonly number[],
 ): Promise<ReadonlyMap<number, number>> {
   await using monitor = await Monitor.open(url);
   await using child: Contenders = await BenchProcess.start('contenders', ...args);
   // Scripts are loaded once, and not for each lock.
-  await child.ask({ contenders: MOST_CONTENDERS, holdMs: 0 });
+  await child.ask({ contenders: Math.max(...counts), holdMs: 0 });
   const commands = new Map<number, number>();
-  for (const contenders of CONTENDERS) {
+  for (const contenders of counts) {
     const { sent } = await monitor.during(() => child.ask({ contenders, holdMs: HOLD_MS }));
     commands.set(contenders, sent.count / contenders);
   }
@@ -113,29 +120,49 @@ async function commandsOf(
 
 const milliseconds = (ms: number): string => ms.toFixed(2);
 
-function reportOf(contenders: number, found: readonly HandedOver[]): string {
+function panelsOf(
+  contenders: number,
+  found: readonly HandedOver[],
+  again: Latencies,
+): readonly Panel[] {
   const these = found.filter((each) => each.contenders === contenders);
-  const base = quantile((these[0] as HandedOver).latenciesMs, 0.5);
-  return tableOf([
-    [`${contenders} contenders`, 'p50 ms', '', 'p95 ms', 'commands for each lock'],
-    ...these.map(({ name, latenciesMs, commandsEach }) => {
-      const p50 = quantile(latenciesMs, 0.5);
-      return [
+  const head = { setting: `${contenders} contenders`, better: 'less' } as const;
+  const atPart = (latencies: Latencies, part: number): readonly number[] =>
+    latencies.map((each) => quantile(each, part));
+  const latency = (figure: string, part: number): Panel => ({
+    ...head,
+    figure,
+    unit: 'ms',
+    rows: these.map(
+      ({ name, standing, latenciesMs }): PanelRow => ({
         name,
-        milliseconds(p50),
-        `${(p50 / base).toFixed(2)} ×`,
-        milliseconds(quantile(latenciesMs, 0.95)),
-        commandsEach.toFixed(1),
-      ];
-    }),
-  ]);
+        standing,
+        rounds: atPart(latenciesMs, part),
+      }),
+    ),
+    again: atPart(again, part),
+  });
+  return [
+    latency('p50', 0.5),
+    latency('p95', 0.95),
+    {
+      ...head,
+      figure: 'commands for each lock',
+      unit: 'count',
+      rows: these.map(({ name, standing, commandsEach }) => ({
+        name,
+        standing,
+        rounds: [commandsEach],
+      })),
+    },
+  ];
 }
 
-function outcomesOf(found: readonly HandedOver[]): readonly Outcome[] {
-  const ours = found.filter(({ name }) => name === WAITING[0].name);
+function outcomesOf(found: readonly HandedOver[], { name }: Effort): readonly Outcome[] {
+  const ours = found.filter((each) => each.name === WAITING[0].name);
   const most = ours.at(-1) as HandedOver;
   const inTime = (name: keyof typeof LONGEST_MS, part: number): Outcome => {
-    const ms = quantile(most.latenciesMs, part);
+    const ms = quantile(most.latenciesMs.flat(), part);
     return judged(
       ms <= LONGEST_MS[name],
       `a hand-over between ${most.contenders} contenders at most ${LONGEST_MS[name]} ms at ${name}; it is ${milliseconds(ms)} ms`,
@@ -147,7 +174,7 @@ function outcomesOf(found: readonly HandedOver[]): readonly Outcome[] {
     inTime('p95', 0.95),
     judged(
       Math.max(...each) <= MOST_COMMANDS,
-      `at most ${MOST_COMMANDS} commands to take and release, for ${CONTENDERS.join(', ')} contenders; it is ${each.map((count) => count.toFixed(1)).join(', ')}`,
+      `at most ${MOST_COMMANDS} commands to take and release, for ${CONTENDERS[name].join(', ')} contenders; it is ${each.map((count) => count.toFixed(1)).join(', ')}`,
     ),
   ];
 }

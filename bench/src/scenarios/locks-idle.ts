@@ -2,25 +2,31 @@ import { BenchProcess } from '../child-process.ts';
 import { type Effort, FULL } from '../harness.ts';
 import { argumentsOf, type Contestant, contestantOf } from '../lockers/contestants.ts';
 import { Monitor } from '../monitor.ts';
+import { type Panel, panelOf } from '../panel.ts';
 import { median } from '../ratio.ts';
 import { removeKeys } from '../remove-keys.ts';
 import { judged, type Outcome } from '../report.ts';
 import type { LockerTask } from '../roles/locker.ts';
 import type { Findings, Scenario } from '../scenario.ts';
-import { tableOf } from '../table.ts';
 
 const WAITERS = 1000;
 const FULL_WAIT_MS = 10_000;
-const ROUNDS_PART = 1 / 8;
+const ROUNDS_PART = 1 / 9;
 
 /**
  * Ours alone, ours over a client whose cache has its own heartbeat of one command a second, and of the
- * peers, for contrast, one of those that ask least often.
+ * peers, for contrast, one of those that ask least often, and the one that listens as well.
  */
 const CONTESTANTS = [
-  { name: 'redcache, client without a cache', library: 'redcache', pace: 'tuned' },
+  {
+    name: 'redcache, client without a cache',
+    standing: 'ours',
+    library: 'redcache',
+    pace: 'tuned',
+  },
   contestantOf('redcache'),
   contestantOf('redlock'),
+  contestantOf('simple-redis-mutex'),
 ] as const satisfies readonly Contestant[];
 
 /** What a second of waiting of all of them may cost. */
@@ -52,7 +58,8 @@ async function runIdle(url: string, effort: Effort): Promise<Findings> {
       for (const [place, contestant] of CONTESTANTS.entries())
         figures[place]?.push(await wait(url, `${namespace}:${round}:${place}`, contestant, forMs));
     return {
-      report: [reportOf(forMs, figures)],
+      panels: panelsOf(forMs, figures),
+      report: reportOf(figures),
       outcomes: outcomesOf(figures[0] as readonly Waiting[]),
     };
   } finally {
@@ -88,24 +95,26 @@ function middleOf(rounds: readonly Waiting[]): Omit<Waiting, 'commands'> {
   };
 }
 
-function reportOf(forMs: number, figures: readonly (readonly Waiting[])[]): string {
-  return tableOf([
-    [
-      `${WAITERS.toLocaleString('en')} waiters for ${forMs / 1000} s`,
-      'commands/s',
-      'CPU',
-      'of the last round',
-    ],
-    ...CONTESTANTS.map(({ name }, place) => {
-      const { commandsPerSecond, cpu } = middleOf(figures[place] as readonly Waiting[]);
-      return [
-        name,
-        commandsPerSecond.toFixed(1),
-        percent(cpu),
-        figures[place]?.at(-1)?.commands ?? '',
-      ];
-    }),
-  ]);
+function panelsOf(forMs: number, figures: readonly (readonly Waiting[])[]): readonly Panel[] {
+  const setting = `${WAITERS.toLocaleString('en')} waiters for ${forMs / 1000} s`;
+  const head = { setting, better: 'less' } as const;
+  return [
+    panelOf(
+      { ...head, figure: 'commands', unit: '/s' },
+      CONTESTANTS,
+      figures,
+      (each) => each.commandsPerSecond,
+    ),
+    panelOf({ ...head, figure: 'CPU', unit: 'share' }, CONTESTANTS, figures, (each) => each.cpu),
+  ];
+}
+
+/** Which commands they were. */
+function reportOf(figures: readonly (readonly Waiting[])[]): readonly string[] {
+  return CONTESTANTS.map(
+    ({ name }, place) =>
+      `${name}: ${figures[place]?.at(-1)?.commands || 'nothing'} in the last round`,
+  );
 }
 
 function outcomesOf(rounds: readonly Waiting[]): readonly Outcome[] {

@@ -1,16 +1,16 @@
-import { best, type Finding, timesAsHigh } from '../best.ts';
+import { best } from '../best.ts';
 import { contentionOf } from '../contention.ts';
 import { evenness, total } from '../evenness.ts';
 import type { Effort } from '../harness.ts';
-import { argumentsOf, WAITING } from '../lockers/contestants.ts';
+import { argumentsOf, twice, WAITING } from '../lockers/contestants.ts';
+import { type Panel, type PanelRow, panelOf } from '../panel.ts';
 import { ProcessGroup } from '../process-group.ts';
-import { median } from '../ratio.ts';
+import { median, ratio } from '../ratio.ts';
 import { removeKeys } from '../remove-keys.ts';
 import { judged, type Outcome } from '../report.ts';
 import type { LockerTask } from '../roles/locker.ts';
 import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
-import { tableOf } from '../table.ts';
 
 const CALLERS = 50;
 /** Of a round of others: who asks every 200 ms needs time to have asked. */
@@ -34,7 +34,7 @@ async function runInProcess(url: string, effort: Effort): Promise<Findings> {
     await using lockers = await ProcessGroup.start<LockerTask, readonly number[]>(
       'locker',
       // Each has a lock of its own, so that whoever still has one is in nobody's way.
-      WAITING.map((each, place) => argumentsOf(each, url, `${namespace}:${place}`)),
+      twice(WAITING).map((each, place) => argumentsOf(each, url, `${namespace}:${place}`)),
     );
     const forMs = LONGER * effort.msPerRound;
     const rounds = Math.ceil(effort.rounds * ROUNDS_PART);
@@ -43,40 +43,41 @@ async function runInProcess(url: string, effort: Effort): Promise<Findings> {
       const shares = await locker.ask({ is: 'contend', ...contention });
       return { perSecond: (1000 * total(shares)) / forMs, evenness: evenness(shares) };
     });
-    const findings = WAITING.map(({ name }, place) => ({
-      name,
-      rounds: (figures[place] ?? []).map(({ perSecond }) => perSecond),
-      evenness: median((figures[place] ?? []).map((each) => each.evenness)),
-    }));
-    return { report: [reportOf(findings)], outcomes: outcomesOf(findings) };
+    const panels = panelsOf(figures);
+    return { panels, outcomes: outcomesOf(panels[0]) };
   } finally {
     await removeKeys(url, namespace);
   }
 }
 
+interface Shared {
+  readonly perSecond: number;
+  /** What the caller with the fewest had, of what the one with the most had. */
+  readonly evenness: number;
+}
+
+function panelsOf(
+  figures: readonly (readonly Shared[])[],
+): readonly [rate: Panel, evenness: Panel] {
+  const head = { setting: `${CALLERS} callers, one process`, better: 'more' } as const;
+  return [
+    panelOf({ ...head, figure: 'locks', unit: '/s' }, WAITING, figures, (each) => each.perSecond),
+    panelOf(
+      { ...head, figure: 'fewest / most of a caller', unit: 'count' },
+      WAITING,
+      figures,
+      (each) => each.evenness,
+    ),
+  ];
+}
+
 /** What one takes, of what is done in a second. */
 const microseconds = (perSecond: number): string => (1e6 / perSecond).toFixed(1);
 
-function reportOf(
-  findings: readonly (Finding & { /** Of the callers. */ readonly evenness: number })[],
-): string {
-  const ours = findings[0] as Finding;
-  return tableOf([
-    [`${CALLERS} callers, one process`, 'locks/s', '', 'µs each', 'fewest / most of a caller'],
-    ...findings.map(({ name, rounds, evenness }) => [
-      name,
-      Math.round(median(rounds)).toString(),
-      `${timesAsHigh(rounds, ours.rounds).toFixed(4)} ×`,
-      microseconds(median(rounds)),
-      evenness.toFixed(2),
-    ]),
-  ]);
-}
-
-function outcomesOf(findings: readonly Finding[]): readonly Outcome[] {
-  const [ours, ...peers] = findings as [Finding, ...Finding[]];
+function outcomesOf({ rows }: Panel): readonly Outcome[] {
+  const [ours, ...peers] = rows as readonly [PanelRow, ...PanelRow[]];
   const peer = best(peers);
-  const times = timesAsHigh(ours.rounds, peer.rounds);
+  const times = ratio(ours.rounds, peer.rounds);
   const perSecond = median(ours.rounds);
   return [
     judged(

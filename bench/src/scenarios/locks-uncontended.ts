@@ -1,18 +1,29 @@
-import { best, type Finding, timesAsHigh } from '../best.ts';
+import { best, type Finding } from '../best.ts';
 import type { Effort } from '../harness.ts';
-import { costRatio, type LoadCost, medianCost } from '../load.ts';
-import { argumentsOf, contestantOf, NAMES } from '../lockers/contestants.ts';
-import { PEERS } from '../lockers/locker.ts';
+import { costPanels, type LoadCost } from '../load.ts';
+import {
+  argumentsOf,
+  type Contestant,
+  contestantOf,
+  NAMES,
+  PEERS,
+  twice,
+} from '../lockers/contestants.ts';
+import type { Panel } from '../panel.ts';
 import { ProcessGroup } from '../process-group.ts';
+import { ratio } from '../ratio.ts';
 import { removeKeys } from '../remove-keys.ts';
 import { judged, type Outcome, verdictOf } from '../report.ts';
 import type { LockerTask } from '../roles/locker.ts';
 import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
-import { tableOf } from '../table.ts';
 
 /** The first is what the others are compared with. */
-const CONTESTANTS = [contestantOf('raw'), contestantOf('redcache'), ...PEERS.map(contestantOf)];
+const CONTESTANTS = [
+  contestantOf('raw'),
+  contestantOf('redcache'),
+  ...PEERS.map(contestantOf),
+] as const satisfies readonly Contestant[];
 
 type Way = 'one at a time' | '50 at once';
 /** With about what is done in a millisecond, so that a round is as long as others. */
@@ -35,42 +46,24 @@ export const locksUncontended: Scenario = {
 
 async function runUncontended(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
-  const report: string[] = [];
+  const panels: Panel[] = [];
   const outcomes: Outcome[] = [];
   try {
     await using lockers = await ProcessGroup.start<LockerTask, LoadCost>(
       'locker',
-      CONTESTANTS.map((each) => argumentsOf(each, url, namespace)),
+      twice(CONTESTANTS).map((each) => argumentsOf(each, url, namespace)),
     );
     for (const way of Object.keys(WAYS) as Way[]) {
       const { concurrency, callsPerMs } = WAYS[way];
       const task = { is: 'load', concurrency, calls: callsPerMs * effort.msPerRound } as const;
       const costs = await inTurn(lockers.members, effort.rounds, (locker) => locker.ask(task));
-      report.push(reportOf(way, costs));
+      panels.push(...costPanels(way, CONTESTANTS, costs));
       outcomes.push(outcomeOf(way, costs));
     }
   } finally {
     await removeKeys(url, namespace);
   }
-  return { report, outcomes };
-}
-
-function reportOf(way: Way, costs: readonly (readonly LoadCost[])[]): string {
-  const base = costs[0] as readonly LoadCost[];
-  const rows = CONTESTANTS.map(({ name }, place) => {
-    const rounds = costs[place] as readonly LoadCost[];
-    const { callsPerSecond, latencyUs, clientUs, serverUs } = medianCost(rounds);
-    return [
-      name,
-      Math.round(callsPerSecond).toString(),
-      `${costRatio('callsPerSecond', rounds, base).toFixed(2)} ×`,
-      latencyUs.toFixed(0),
-      clientUs.toFixed(1),
-      serverUs.toFixed(1),
-    ];
-  });
-  const header = [way, 'locks/s', '', 'latency µs', 'client CPU µs', 'server CPU µs'];
-  return tableOf([header, ...rows]);
+  return { panels, outcomes };
 }
 
 function outcomeOf(way: Way, costs: readonly (readonly LoadCost[])[]): Outcome {
@@ -83,10 +76,10 @@ function outcomeOf(way: Way, costs: readonly (readonly LoadCost[])[]): Outcome {
   const [ours, ...peers] = findings.slice(1) as [Finding, ...Finding[]];
   const peer = best(peers);
   if (way === 'one at a time') {
-    const times = timesAsHigh(peer.rounds, ours.rounds);
+    const times = ratio(peer.rounds, ours.rounds);
     return verdictOf(`the time of ${NAMES.redcache}, ${way},`, peer.name, SLOWEST, times);
   }
-  const times = timesAsHigh(ours.rounds, peer.rounds);
+  const times = ratio(ours.rounds, peer.rounds);
   return judged(
     times >= FEWEST,
     `${way}, ${NAMES.redcache} does at least ${FEWEST} × what ${peer.name} does; it is ${times.toFixed(2)} ×`,

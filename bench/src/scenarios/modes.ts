@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Effort } from '../harness.ts';
-import { median } from '../ratio.ts';
+import { type Contender, type Panel, panelOf } from '../panel.ts';
 import { frame, RawLine } from '../raw-line.ts';
 import { removeKeys } from '../remove-keys.ts';
 import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
 import { ServerProbe } from '../server-probe.ts';
-import { tableOf } from '../table.ts';
+import type { Unit } from '../unit.ts';
 
 const READERS = 10;
 const VALUE = 'x'.repeat(100);
@@ -70,7 +70,10 @@ interface Found {
 
 async function runModes(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
-  const keys = Array.from({ length: 250 * effort.msPerRound }, (_, i) => `${namespace}:${i}`);
+  const keys = Array.from(
+    { length: effort.name === 'quick' ? 10_000 : 50_000 },
+    (_, i) => `${namespace}:${i}`,
+  );
   const sets = keys.map((key) => frame('SET', key, VALUE));
   const reads = Array.from({ length: keys.length / READ_AT_ONCE }, (_, i) =>
     // Tracked as any read, and answered with a number.
@@ -78,10 +81,11 @@ async function runModes(url: string, effort: Effort): Promise<Findings> {
   );
   await using probe = await ServerProbe.open(url);
   try {
-    const figures = await inTurn(MODES, Math.ceil(effort.rounds / 3), (mode) =>
+    const subjects = [...MODES, MODES[0] as Mode];
+    const figures = await inTurn(subjects, Math.ceil(effort.rounds / 3), (mode) =>
       measureMode(mode, { url, namespace, sets, reads, probe }),
     );
-    return { report: [reportOf(keys.length, figures)], outcomes: [] };
+    return { panels: panelsOf(keys.length, figures), outcomes: [] };
   } finally {
     await removeKeys(url, namespace);
   }
@@ -148,33 +152,30 @@ async function measureMode(mode: Mode, work: Work): Promise<Found> {
   }
 }
 
-function reportOf(keys: number, figures: readonly (readonly Found[])[]): string {
-  const base = figures[0] as readonly Found[];
-  const rows = MODES.map(({ name }, place) => {
-    const rounds = figures[place] as readonly Found[];
-    const middle = (figure: (found: Found) => number): number => median(rounds.map(figure));
-    const times = (figure: (found: Found) => number): string => {
-      const ratios = rounds.map((found, round) => figure(found) / figure(base[round] as Found));
-      return `${median(ratios).toFixed(2)} ×`;
-    };
-    const cost = (writes: (found: Found) => WriteCost): string[] => [
-      Math.round(middle((found) => writes(found).perSecond) / 1000).toString(),
-      middle((found) => writes(found).serverUs).toFixed(2),
-      times((found) => writes(found).serverUs),
-      middle((found) => writes(found).pushes).toFixed(1),
-    ];
-    return [
+/** A mode that sends nothing is the limit; the others are what can be chosen. */
+function panelsOf(keys: number, figures: readonly (readonly Found[])[]): readonly Panel[] {
+  const contenders = MODES.map(
+    ({ name, tracking }): Contender => ({
       name,
-      middle((found) => found.bytesPerKey).toFixed(0),
-      middle((found) => found.readUs).toFixed(2),
-      ...cost((found) => found.held),
-      ...cost((found) => found.unheld),
-    ];
-  });
-  const write = ['k SET/s', 'CPU µs', '', 'pushes'];
-  return tableOf([
-    [`${keys.toLocaleString('en')} keys`, 'bytes/key', 'read µs', ...write, ...write],
-    ...rows,
-    ['', '', '', 'of keys', 'read by', 'all', '', 'of keys', 'unread', '', ''],
-  ]);
+      standing: tracking === undefined ? 'limit' : 'ours',
+    }),
+  );
+  const panel = (
+    setting: string,
+    [figure, unit, better]: readonly [string, Unit, Panel['better']],
+    pick: (found: Found) => number,
+  ): Panel => panelOf({ setting, figure, unit, better }, contenders, figures, pick);
+  const count = `${keys.toLocaleString('en')} keys`;
+  return [
+    panel(count, ['memory for a key', 'bytes', 'less'], (found) => found.bytesPerKey),
+    panel(count, ['server CPU to read one', 'µs', 'less'], (found) => found.readUs),
+    ...(['held', 'unheld'] as const).flatMap((which) => {
+      const setting = which === 'held' ? 'writes of keys read by all' : 'writes of keys unread';
+      return [
+        panel(setting, ['SET', '/s', 'more'], (found) => found[which].perSecond),
+        panel(setting, ['server CPU', 'µs', 'less'], (found) => found[which].serverUs),
+        panel(setting, ['pushes', 'count', 'less'], (found) => found[which].pushes),
+      ];
+    }),
+  ];
 }

@@ -1,11 +1,12 @@
 import { BenchProcess } from '../child-process.ts';
 import { connect, UNTIMED } from '../connect.ts';
 import type { Effort } from '../harness.ts';
+import { type Contender, type Panel, panelOf } from '../panel.ts';
 import { removeKeys } from '../remove-keys.ts';
 import { judged, type Outcome, verdictOf } from '../report.ts';
 import type { Storm, StormTask } from '../roles/storm.ts';
 import type { Findings, Scenario } from '../scenario.ts';
-import { tableOf } from '../table.ts';
+import type { Unit } from '../unit.ts';
 
 /**
  * Keys that one script removes, a tenth of a second of the server. One for all would block it for
@@ -18,6 +19,8 @@ const REMOVED_AT_ONCE = 50_000;
  * ended, so that all its pushes are there at once.
  */
 const REMOVE = `for i = ARGV[2], ARGV[3] do redis.call('UNLINK', ARGV[1] .. string.format('%d', i)) end`;
+
+const OURS: readonly Contender[] = [{ name: 'redcache', standing: 'ours' }];
 
 /** The longest that its thread may run before something else of the process does. */
 const LONGEST_MS = 50;
@@ -33,10 +36,10 @@ export const storm: Scenario = {
 
 async function runStorm(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
-  const keys = 2500 * effort.msPerRound;
+  const keys = effort.name === 'quick' ? 100_000 : 1_000_000;
   const storms: Storm[] = [];
   try {
-    for (let round = 0; round < Math.ceil(effort.rounds / 8); round += 1) {
+    for (let round = 0; round < Math.ceil(effort.rounds / 5); round += 1) {
       // A process for each storm, since the heap of the first is not that of the second.
       await using child = await BenchProcess.start<StormTask, Storm>(
         'storm',
@@ -52,7 +55,7 @@ async function runStorm(url: string, effort: Effort): Promise<Findings> {
   } finally {
     await removeKeys(url, namespace);
   }
-  return { report: [reportOf(keys, storms)], outcomes: outcomesOf(storms) };
+  return { panels: panelsOf(keys, storms), outcomes: outcomesOf(storms) };
 }
 
 /** From this process, so that nothing waits for the one that is busy with the pushes. */
@@ -68,30 +71,22 @@ async function removeAll(url: string, prefix: string, keys: number): Promise<voi
   }
 }
 
-function reportOf(keys: number, storms: readonly Storm[]): string {
-  const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
-  return tableOf([
-    [
-      `${keys.toLocaleString('en')} keys`,
-      'pushes/s',
-      'longest turn',
-      'longest run',
-      'timer late',
-      'heap before',
-      'highest',
-      'after',
-    ],
-    ...storms.map((each, i) => [
-      `process ${i + 1}`,
-      Math.round(each.perSecond).toLocaleString('en'),
-      `${each.longestTurnMs.toFixed(1)} ms`,
-      each.longestRunMs === undefined ? '' : `${each.longestRunMs.toFixed(1)} ms`,
-      `${each.longestDelayMs.toFixed(1)} ms`,
-      megabytes(each.heapBefore),
-      megabytes(each.heapPeak),
-      megabytes(each.heapAfter),
-    ]),
-  ]);
+function panelsOf(keys: number, storms: readonly Storm[]): readonly Panel[] {
+  const setting = `${keys.toLocaleString('en')} keys`;
+  const panel = (
+    [figure, unit, better]: readonly [string, Unit, Panel['better']],
+    pick: (storm: Storm) => number,
+  ): Panel => panelOf({ setting, figure, unit, better }, OURS, [storms], pick);
+  return [
+    panel(['pushes', '/s', 'more'], (each) => each.perSecond),
+    panel(['longest turn', 'ms', 'less'], (each) => each.longestTurnMs),
+    // Where the system does not say how long a thread ran, the turn is as much as is known.
+    panel(['longest run', 'ms', 'less'], (each) => each.longestRunMs ?? each.longestTurnMs),
+    panel(['timer late', 'ms', 'less'], (each) => each.longestDelayMs),
+    panel(['heap before', 'bytes', 'less'], (each) => each.heapBefore),
+    panel(['highest', 'bytes', 'less'], (each) => each.heapPeak),
+    panel(['after', 'bytes', 'less'], (each) => each.heapAfter),
+  ];
 }
 
 function outcomesOf(storms: readonly Storm[]): readonly Outcome[] {

@@ -1,11 +1,11 @@
-import { BenchProcess } from '../child-process.ts';
 import type { Effort } from '../harness.ts';
-import { costRatio, type LoadCost, medianCost } from '../load.ts';
+import { costPanels, costRatio, type LoadCost } from '../load.ts';
+import type { Contender, Panel } from '../panel.ts';
+import { ProcessGroup } from '../process-group.ts';
 import { removeKeys } from '../remove-keys.ts';
 import type { Seeing, Sending, WriterTask } from '../roles/writer.ts';
 import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
-import { tableOf } from '../table.ts';
 
 export const writes: Scenario = {
   kind: 'study',
@@ -15,13 +15,14 @@ export const writes: Scenario = {
 };
 
 /** The first is what the others are compared with. */
-const WAYS: Readonly<Record<Seeing, string>> = {
-  nothing: 'client without a cache',
-  cache: 'readYourWrites: false',
-  fence: 'readYourWrites: true',
-  'plain-beside-fence': 'client without a cache, beside one with',
-  tracing: "node-redis's tracing channel",
+const WAYS: Readonly<Record<Seeing, Contender>> = {
+  nothing: { name: 'client without a cache', standing: 'limit' },
+  cache: { name: 'readYourWrites: false', standing: 'ours' },
+  fence: { name: 'readYourWrites: true', standing: 'ours' },
+  'plain-beside-fence': { name: 'client without a cache, beside one with', standing: 'ours' },
+  tracing: { name: "node-redis's tracing channel", standing: 'peer' },
 };
+const SEEINGS = Object.keys(WAYS) as Seeing[];
 const SENDINGS: readonly Sending[] = ['one at a time', '50 at once', 'pipelined'];
 /** About what is sent in a millisecond, so that a round is as long as others. */
 const CALLS_PER_MS: Readonly<Record<Sending, number>> = {
@@ -30,55 +31,41 @@ const CALLS_PER_MS: Readonly<Record<Sending, number>> = {
   pipelined: 100,
 };
 
-type Writer = BenchProcess<WriterTask, LoadCost>;
+/** Six settings are six scenarios, and most of what they tell is in all of them. */
+const ROUNDS_PART = 1 / 2;
 
 async function runWrites(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
-  const writers: Writer[] = [];
   try {
-    for (const seeing of Object.keys(WAYS))
-      writers.push(await BenchProcess.start('writer', seeing, url, namespace));
+    await using writers = await ProcessGroup.start<WriterTask, LoadCost>(
+      'writer',
+      // The first once more, in a process of its own as the others are.
+      [...SEEINGS, SEEINGS[0] as Seeing].map((seeing) => [seeing, url, namespace]),
+    );
+    const panels: Panel[] = [];
     const report: string[] = [];
     for (const timed of [true, false])
       for (const sending of SENDINGS) {
         const task = { sending, timed, writes: CALLS_PER_MS[sending] * effort.msPerRound };
-        const costs = await inTurn(writers, effort.rounds, (writer) => writer.ask(task));
+        const rounds = Math.ceil(effort.rounds * ROUNDS_PART);
+        const costs = await inTurn(writers.members, rounds, (writer) => writer.ask(task));
+        const contenders = SEEINGS.map((seeing) => WAYS[seeing]);
+        panels.push(...costPanels(settingOf(task), contenders, costs));
         report.push(reportOf(task, costs));
       }
-    return { report, outcomes: [] };
+    return { panels, report, outcomes: [] };
   } finally {
-    await Promise.all(writers.map((writer) => writer[Symbol.asyncDispose]()));
     await removeKeys(url, namespace);
   }
 }
 
-function reportOf({ sending, timed }: WriterTask, costs: readonly (readonly LoadCost[])[]): string {
+function settingOf({ sending, timed }: WriterTask): string {
+  return `SET, ${sending}, ${timed ? "node-redis's defaults" : 'timeout: 0'}`;
+}
+
+function reportOf(task: WriterTask, costs: readonly (readonly LoadCost[])[]): string {
   const of = (seeing: Seeing): readonly LoadCost[] =>
-    costs[Object.keys(WAYS).indexOf(seeing)] as readonly LoadCost[];
-  const base = of('nothing');
-  const rows = Object.entries(WAYS).map(([seeing, name]) => {
-    const rounds = of(seeing as Seeing);
-    const { clientUs, callsPerSecond } = medianCost(rounds);
-    return [
-      name,
-      clientUs.toFixed(2),
-      `${costRatio('clientUs', rounds, base).toFixed(2)} ×`,
-      Math.round(callsPerSecond).toString(),
-      `${costRatio('callsPerSecond', rounds, base).toFixed(2)} ×`,
-    ];
-  });
+    costs[SEEINGS.indexOf(seeing)] as readonly LoadCost[];
   const more = 100 * (costRatio('clientUs', of('fence'), of('cache')) - 1);
-  return [
-    tableOf([
-      [
-        `SET, ${sending}, ${timed ? "node-redis's defaults" : 'timeout: 0'}`,
-        'client CPU µs',
-        '',
-        'writes/s',
-        '',
-      ],
-      ...rows,
-    ]),
-    `readYourWrites costs ${more.toFixed(1)} % of the client's CPU for a write.`,
-  ].join('\n');
+  return `${settingOf(task)}: readYourWrites costs ${more.toFixed(1)} % of the client's CPU for a write.`;
 }

@@ -30,9 +30,9 @@ const OURS = 'redcache';
 const FROZEN = "values: 'frozen'";
 const BUILT_IN = 'built in';
 
-export const client: Scenario = {
+export const clientHit: Scenario = {
   kind: 'timed',
-  name: 'client',
+  name: 'client-hit',
   question: "What does a hit of a client's own methods cost?",
   open: openClient,
 };
@@ -75,6 +75,7 @@ async function openClient(url: string): Promise<Stage> {
     subjects: [
       {
         name: LRU,
+        standing: 'limit',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1) for (const key of strings) use(await lru.get(key));
@@ -82,6 +83,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `get, ${OURS}`,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1) for (const key of strings) use(await ours.get(key));
@@ -89,6 +91,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `get, ${FROZEN}`,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1) for (const key of strings) use(await frozen.get(key));
@@ -96,6 +99,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `get, ${BUILT_IN}`,
+        standing: 'peer',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1) for (const key of strings) use(await builtIn.get(key));
@@ -103,6 +107,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `hGetAll, ${OURS}`,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1) for (const key of hashes) use(await ours.hGetAll(key));
@@ -110,6 +115,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `hGetAll, ${FROZEN}`,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -118,6 +124,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `hGetAll, ${BUILT_IN}`,
+        standing: 'peer',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -126,6 +133,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `lRange, ${OURS}`,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -134,6 +142,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `lRange, ${FROZEN}`,
+        standing: 'ours',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -142,6 +151,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `lRange, ${BUILT_IN}`,
+        standing: 'peer',
         callsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -150,6 +160,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `mGet, ${OURS}`,
+        standing: 'ours',
         callsPerRun: groupsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -158,6 +169,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `mGet, ${FROZEN}`,
+        standing: 'ours',
         callsPerRun: groupsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)
@@ -166,6 +178,7 @@ async function openClient(url: string): Promise<Stage> {
       },
       {
         name: `mGet, ${BUILT_IN}`,
+        standing: 'peer',
         callsPerRun: groupsPerRun,
         run: async () => {
           for (let i = 0; i < TURNS; i += 1)

@@ -1,14 +1,16 @@
 import { BenchProcess } from '../child-process.ts';
 import { connect, UNTIMED } from '../connect.ts';
 import type { Effort } from '../harness.ts';
-import { costRatio, type LoadCost, medianCost } from '../load.ts';
+import { costPanels, costRatio, type LoadCost } from '../load.ts';
+import type { Panel, Standing } from '../panel.ts';
 import { removeKeys } from '../remove-keys.ts';
 import { type Outcome, verdictOf } from '../report.ts';
 import type { ReaderAnswer, ReaderTask, Reading, Timeout } from '../roles/reader.ts';
 import { inTurn } from '../rounds.ts';
 import type { Findings, Scenario } from '../scenario.ts';
-import { tableOf } from '../table.ts';
 
+/** More than the readers have room for, or a read would not be a miss. */
+const FEWEST_KEYS = 5000;
 const VALUE = 'x'.repeat(100);
 const EXPIRES = { PX: 3_600_000 } as const;
 /**
@@ -29,6 +31,12 @@ const READINGS: Readonly<Record<Reading, string>> = {
   redcache: 'redcache',
   'built in': 'built in',
 };
+const STANDINGS: Readonly<Record<Reading, Standing>> = {
+  plain: 'limit',
+  pttl: 'limit',
+  redcache: 'ours',
+  'built in': 'peer',
+};
 const TIMEOUTS: Readonly<Record<Timeout, string>> = {
   default: "node-redis's defaults",
   none: 'timeout: 0',
@@ -40,10 +48,11 @@ const TIMEOUTS: Readonly<Record<Timeout, string>> = {
  */
 const MOST = { serverUs: 1.7, clientUs: 1.6 } as const;
 
-export const miss: Scenario = {
+export const clientMiss: Scenario = {
   kind: 'study',
-  name: 'miss',
-  question: 'What does a read cost that is not in this process, beside a GET without a cache?',
+  name: 'client-miss',
+  question:
+    "What does a client's own read cost that is not in this process, beside a GET without a cache?",
   run: runMiss,
 };
 
@@ -52,9 +61,12 @@ type Costs = Readonly<Record<Reading, readonly LoadCost[]>>;
 
 async function runMiss(url: string, effort: Effort): Promise<Findings> {
   const namespace = `redcache-bench:${process.pid.toString(36)}`;
-  const keys = Array.from({ length: 50 * effort.msPerRound }, (_, i) => `${namespace}:${i}`);
+  const keys = Array.from(
+    { length: Math.max(FEWEST_KEYS, 50 * effort.msPerRound) },
+    (_, i) => `${namespace}:${i}`,
+  );
   const writer = await connect(url, { commandOptions: UNTIMED });
-  const report: string[] = [];
+  const panels: Panel[] = [];
   const outcomes: Outcome[] = [];
   try {
     for (const timeout of Object.keys(TIMEOUTS) as Timeout[]) {
@@ -62,11 +74,11 @@ async function runMiss(url: string, effort: Effort): Promise<Findings> {
       await using readers = await Readers.start(timeout, url, namespace, keys.length);
       for (const reason of Object.keys(REASONS) as Reason[]) {
         const costs = await readers.measure(effort, reason === 'new' ? write : async () => {});
-        report.push(tableOf([headerOf(reason, timeout), ...rowsOf(costs)]));
+        panels.push(...panelsOf(`${REASONS[reason]}, ${TIMEOUTS[timeout]}`, costs));
         if (reason === 'evicted' && timeout === 'default') outcomes.push(...outcomesOf(costs));
       }
     }
-    return { report, outcomes };
+    return { panels, outcomes };
   } finally {
     writer.destroy();
     await removeKeys(url, namespace);
@@ -122,30 +134,13 @@ class Readers implements AsyncDisposable {
   }
 }
 
-const headerOf = (reason: Reason, timeout: Timeout): readonly string[] => [
-  `${REASONS[reason]}, ${TIMEOUTS[timeout]}`,
-  'reads/s',
-  'server CPU µs',
-  '',
-  'client CPU µs',
-  '',
-];
-
-function rowsOf(costs: Costs): readonly (readonly string[])[] {
-  return Object.entries(READINGS).map(([reading, name]) => {
-    const rounds = costs[reading as Reading];
-    const { callsPerSecond, serverUs, clientUs } = medianCost(rounds);
-    const times = (figure: keyof LoadCost): string =>
-      `${costRatio(figure, rounds, costs.plain).toFixed(2)} ×`;
-    return [
-      name,
-      Math.round(callsPerSecond).toString(),
-      serverUs.toFixed(2),
-      times('serverUs'),
-      clientUs.toFixed(2),
-      times('clientUs'),
-    ];
-  });
+function panelsOf(setting: string, costs: Costs): readonly Panel[] {
+  const readings = Object.keys(READINGS) as Reading[];
+  return costPanels(
+    setting,
+    readings.map((reading) => ({ name: READINGS[reading], standing: STANDINGS[reading] })),
+    readings.map((reading) => costs[reading]),
+  );
 }
 
 function outcomesOf({ plain, redcache }: Costs): readonly Outcome[] {

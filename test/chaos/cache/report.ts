@@ -1,8 +1,8 @@
 import { countOfFaults, Excerpt } from '../excerpt.ts';
+import { reportOf } from '../report.ts';
 import type { History } from './history.ts';
 import { allHits, type Promises, tellingCalls, type Violation } from './judge.ts';
 
-const MOST_VIOLATIONS = 5;
 /** Caches may answer an old value long after what has gone wrong. */
 const AROUND_MS = 1_500;
 
@@ -12,13 +12,9 @@ export function report(
   violations: readonly Violation[],
   promises: Promises,
 ): string {
-  const shown = violations.slice(0, MOST_VIOLATIONS);
-  return [
-    ...summary(history, promises),
-    `violations: ${violations.length}`,
-    ...violations.map(({ rule, text }) => `  ${rule}: ${text}`).slice(0, 10 * MOST_VIOLATIONS),
-    ...shown.flatMap((violation) => ['', ...around(history, violation)]),
-  ].join('\n');
+  return reportOf(summary(history, promises), violations, (violation) =>
+    around(history, violation),
+  );
 }
 
 function summary(history: History, promises: Promises): string[] {

@@ -1,9 +1,8 @@
 import { undisturbed } from '../availability.ts';
 import { countOfFaults, Excerpt } from '../excerpt.ts';
+import { reportOf } from '../report.ts';
 import type { History } from './history.ts';
 import type { Promises, Violation } from './judge.ts';
-
-const MOST_VIOLATIONS = 5;
 
 /** What was found, in a few lines, then each of the first violations amid what happened around it. */
 export function report(
@@ -11,13 +10,9 @@ export function report(
   violations: readonly Violation[],
   promises: Promises,
 ): string {
-  const shown = violations.slice(0, MOST_VIOLATIONS);
-  return [
-    ...summary(history, promises),
-    `violations: ${violations.length}`,
-    ...violations.map(({ rule, text }) => `  ${rule}: ${text}`).slice(0, 10 * MOST_VIOLATIONS),
-    ...shown.flatMap((violation) => ['', ...around(history, violation)]),
-  ].join('\n');
+  return reportOf(summary(history, promises), violations, (violation) =>
+    around(history, violation),
+  );
 }
 
 function summary(history: History, { leaseMs }: Promises): string[] {
